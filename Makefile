@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -47,7 +47,7 @@ reference: $(READY)
 	$(PY) -m tools.reference
 
 # every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
-slow: slow-laws slow-faults slow-kills slow-processes field-test
+slow: slow-laws slow-faults slow-kills slow-processes slow-spark field-test
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
 FAULTS := tests/smpc/test_smpc_faults.py tests/smpc/test_smpc_faults_over_tls.py
@@ -72,6 +72,13 @@ slow-kills: $(READY)
 # whole consortia of processes: commands, restarts, lost disks, archives, soak
 slow-processes: $(READY)
 	$(SLOW) -n $(WORKERS) --dist loadfile $(PROCESSES) $(addprefix --ignore=,$(STATISTICS))
+
+# tables in a Spark cluster: a master, two workers and a Spark Connect server, in an environment of its own; needs Java
+slow-spark: .venv-spark/.crossward-ready
+	.venv-spark/bin/python -m pytest -m slow -p no:randomly -rs --timeout 1800 -k "spark" tests/sources
+
+.venv-spark/.crossward-ready: pyproject.toml tools/setup.sh
+	@VENV=.venv-spark EXTRAS=dev,spark ./tools/setup.sh
 
 # the commands of docs/several-machines.md, each machine in a network namespace of its own; needs root
 field-test: $(READY)
@@ -115,11 +122,11 @@ bench-accuracy: $(READY)
 bench-paillier: $(READY)
 	$(PY) -m benchmarks.paillier
 
-# statistics over three sites beside their targets and tableone, some minutes; PEERS=python of an environment that has it
+# statistics over three sites beside their targets, tableone, lifelines and statsmodels, some minutes; PEERS=python that has them
 bench-statistics: $(READY)
 	@[ -n "$(PEERS)" ] || [ -x .venv-oracles/bin/python ] || $(PY) -m venv .venv-oracles
-	@[ -n "$(PEERS)" ] || .venv-oracles/bin/python -m pip install --quiet --disable-pip-version-check tableone==0.9.6
-	$(PY) -m benchmarks.statistics --peers $(or $(PEERS),.venv-oracles/bin/python)
+	@[ -n "$(PEERS)" ] || .venv-oracles/bin/python -m pip install --quiet --disable-pip-version-check tableone==0.9.6 lifelines==0.30.3
+	OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.statistics --peers $(or $(PEERS),.venv-oracles/bin/python)
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth

@@ -47,24 +47,27 @@ RAW = "phe raw decryption, same"
 CORES = 2
 
 
-def used() -> float:
-    """CPU seconds of this process and of its children that have ended."""
+def used() -> tuple[float, float]:
+    """CPU seconds of this process, and of its children that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    return time.process_time(), children.ru_utime + children.ru_stime
+
+
+def seconds(work: Callable[[], object]) -> tuple[float, float, float]:
+    """Time one call: CPU, wall, and the CPU of its longest path: this process and an equal part of ``CORES`` children.
+
+    On a machine with idle cores the wall time is that of the path; a busy one shows nothing but its load there.
+    """
+    start, (own_before, children_before) = time.perf_counter(), used()
+    work()
+    own, children = used()
+    own, children = own - own_before, children - children_before
+    return own + children, time.perf_counter() - start, own + children / CORES
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
     """Time one call."""
-    start = used()
-    work()
-    return used() - start
-
-
-def both_seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Time one call: CPU and wall."""
-    start = time.perf_counter()
-    cpu = cpu_seconds(work)
-    return cpu, time.perf_counter() - start
+    return seconds(work)[0]
 
 
 def updates(length: int, sites: int) -> list[np.ndarray]:
@@ -169,7 +172,7 @@ class Contest:
         added.append(added[1] * layout.length / layout.count)
         return added
 
-    def opened(self, holder: str, kind: str, vectors: Sequence[bytes]) -> list[tuple[float, float]]:
+    def opened(self, holder: str, kind: str, vectors: Sequence[bytes]) -> list[tuple[float, float, float]]:
         """Time one opening, then phe's raw decryption of the same ciphertexts: CPU and wall of each.
 
         The masks cancel in the sum, so that the same updates serve under every manifest.
@@ -180,20 +183,20 @@ class Contest:
         for name, vector in zip(self.names, vectors, strict=True):
             aggregator.accept(vector_for(manifest, vector), sender=name)
         total, answer = aggregator.total(manifest), []
-        ours = both_seconds(
+        ours = seconds(
             lambda: answer.append(self.holders[holder].open_sum(manifest, total, sender="aggregator"))
         )
         assert answer[0].tolist() == self.total, "the opened sum is not the integer sum"
         theirs = key.to_phe()
         ciphertexts = parse_ciphertexts(total.ciphertexts, n=key.public.n, count=self.layout.count)
         numbers = [int(c) for c in ciphertexts]
-        return [ours, both_seconds(lambda: [theirs.raw_decrypt(c) for c in numbers])]
+        return [ours, seconds(lambda: [theirs.raw_decrypt(c) for c in numbers])]
 
     def vectors(self, manifest: Manifest, kind: str = "full") -> list[bytes]:
         """Encrypt every site's update."""
         return [self.encryptors[kind].encrypt(self.masked(name, manifest, kind=kind)) for name in self.names]
 
-    def share(self) -> tuple[float, float]:
+    def share(self) -> tuple[float, float, float]:
         """Time a whole round of all sites by shares: CPU and wall."""
         manifest = Manifest(
             attempt=Attempt(run="shares", round_number=self.round_number, attempt=0),
@@ -208,7 +211,7 @@ class Contest:
             return self.shares[name].contribute(by_name[name], manifest, receivers=self.names)
 
         with ThreadPoolExecutor(len(self.names)) as threads:
-            spent = both_seconds(lambda: list(threads.map(part, self.names)))
+            spent = seconds(lambda: list(threads.map(part, self.names)))
         kept = self.shares[self.names[0]]._opened.find("shares", self.round_number, 0)  # noqa: SLF001
         assert kept is not None
         assert np.frombuffer(kept.values, "<i8").tolist() == self.total
@@ -231,6 +234,8 @@ def run_round(contest: Contest) -> dict[str, list[float]]:
         ours, theirs = contest.opened(holder, kind, short if kind == "short" else vectors)
         found[label] = [ours[0], theirs[0]]
         found[f"{label}, wall"] = [ours[1], theirs[1]]
+        if holder == "processes":
+            found[f"{label}, longest path"] = [ours[2], theirs[2]]
     shared = contest.share()
     paillier = len(contest.names) * found["encrypt"][0] + found["aggregate"][0] + found["open"][0]
     found["round by shares"] = [shared[0], paillier]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from analytics.errors import InvalidRequestError
 from analytics.plans.groups import group_index
 from analytics.sql.expressions import Condition, Integer, Literal, Product, Sum, TruthValue
-from analytics.sql.render import DUCKDB, quoted, render_condition, render_integer
+from analytics.sql.render import DUCKDB, quoted, render_condition, render_integer, render_sum
 from analytics.statistics.blocks import BlockSpec, Measure, column_name, in_cell, is_always_known
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _block(block: BlockSpec, condition: Condition | None, to: Dialect) -> str:
         return f"COUNT({counted}){kept}"
     if block.measure is Measure.COUNT:
         return f"COUNT({_counted(argument, to)}){kept}"
-    return f"COALESCE(SUM({render_integer(_added(block, argument), to)}){kept}, 0)"
+    return f"COALESCE({render_sum(_added(block, argument), to)}{kept}, 0)"
 
 
 def _added(block: BlockSpec, argument: Integer) -> Integer:

@@ -306,7 +306,7 @@ def identifier_checks(rows: PreparedRows, shares: Shares) -> tuple[Check, ...]:
     """
     table = rows.table
     unit = table.privacy_unit
-    whats = (
+    meanings = (
         "a row without an identifier",
         "an identifier that cannot be used",
         "a row beyond max_rows_per_unit",
@@ -320,7 +320,7 @@ def identifier_checks(rows: PreparedRows, shares: Shares) -> tuple[Check, ...]:
         column = "" if unit == ROW else unit
         return tuple(
             Check(type=kind, column=column, what=what, reason=reason, is_error=unit != ROW)
-            for kind, what in zip(kinds, whats, strict=True)
+            for kind, what in zip(kinds, meanings, strict=True)
         )
     fixes = (
         f"# {unit}: rows without one are left out; correct them in the source",
@@ -338,7 +338,7 @@ def identifier_checks(rows: PreparedRows, shares: Shares) -> tuple[Check, ...]:
             most=shares.duplicates,
             repair=fix,
         )
-        for kind, what, fix in zip(kinds, whats, fixes, strict=True)
+        for kind, what, fix in zip(kinds, meanings, fixes, strict=True)
     )
 
 

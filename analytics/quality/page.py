@@ -32,7 +32,7 @@ svg{width:100%;max-width:44rem;height:auto;display:block}
 .scores{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem}
 .score{border:1px solid #ccc;border-radius:.4rem;padding:.5rem .7rem}.score b{display:block;font-size:1.5rem}
 .check{border-left:.3rem solid #D55E00;padding:.1rem .7rem;margin:.9rem 0}.check.error{border-color:#882255}
-.check p{margin:.2rem 0}pre{background:#f3f3f3;padding:.5rem;overflow-x:auto;font-size:.85rem;border-radius:.3rem}
+.check p{margin:.2rem 0}pre{background:#f3f3f3;padding:.5rem;white-space:pre-wrap;font-size:.85rem;border-radius:.3rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}
 td,th{padding:.2rem .5rem;text-align:left;border-bottom:1px solid #ddd;vertical-align:top}
 """
@@ -75,9 +75,11 @@ def _card(card: ScoreCard) -> str:
 
 
 def _score(name: str, score: Score) -> str:
-    share = "none" if score.share is None else f"{score.passed} of {score.applicable}"
     extra = f", {score.errors} with errors" if score.errors else ""
-    return f'<div class="score">{_text(name)}<b>{share}</b>checks passed{extra}</div>'
+    if score.share is None:
+        return f'<div class="score">{_text(name)}<b>–</b>no check applies{extra}</div>'
+    shown = f"{score.passed} of {score.applicable}"
+    return f'<div class="score">{_text(name)}<b>{shown}</b>checks passed{extra}</div>'
 
 
 def _picture(columns: Sequence[ColumnCells]) -> str:
@@ -138,11 +140,13 @@ def _fault(result: CheckResult) -> str:
 
 
 def _table(results: Iterable[CheckResult]) -> str:
+    """All checks, folded; what a narrow screen may cut off stands last."""
     rows = "".join(
-        f"<tr><td>{_text(each.check.column)}</td><td>{_text(each.check.type.name)}</td>"
-        f"<td>{_text(each.check.what)}</td><td>{_text(each.state.value)}</td>"
-        f"<td>{_text(each.reason) if each.share is None else f'{each.violating} of {each.rows}'}</td></tr>"
+        f"<tr><td>{_text(each.check.column)}</td><td>{_text(each.state.value)}</td>"
+        f"<td>{_text(each.reason) if each.share is None else f'{each.violating} of {each.rows}'}</td>"
+        f"<td>{_text(each.check.what)}</td><td>{_text(each.check.type.name)}</td></tr>"
         for each in results
     )
-    head = "<tr><th>column</th><th>check</th><th>violating</th><th>state</th><th>rows</th></tr>"
-    return f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    head = "<tr><th>column</th><th>state</th><th>rows</th><th>violating</th><th>check</th></tr>"
+    table = f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    return f"<details><summary>Show each check</summary>{table}</details>"

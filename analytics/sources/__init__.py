@@ -6,7 +6,7 @@ Modules:     formats (kinds of file: one file and one line each), spec (what the
              grids), units (the privacy unit's normal form), findings (what columns hold), ingest (one pass; rows of one
              unit), report (for the site's administrator alone), typed_copy (the clean table of an unchanged file), steps
              and preparation (a mapping's steps, before the view), engines (the databases that hold the clean table),
-             servers and postgresql (tables in database servers), local_table (the clean table that plans scan).
+             servers and pushed (tables in database servers), local_table (the clean table that plans scan).
 """
 
 from analytics.sources.local_table import LocalTable, open_frame, open_table

@@ -5,13 +5,15 @@ Terms:       a *dry opening* takes the steps of an opening in their order (sourc
              the source's columns and no row.
 Guarantees:  no row is read, so the faults are the same whatever rows a source holds; each is a code of
              ``schema.data_faults`` with a column of the schema or none. What stands in ``reason`` is for the site's
-             administrator: it can hold names of the site's own files and columns.
+             administrator: it can hold names of the site's own files and columns. A program that wrote a typed source may have
+             taken a column's type from its rows, so ``public_faults`` are those that the columns' names alone decide.
 See instead: the opening with its rows, and what they are refused for (``local_table``, ``ingest``).
 Source:      ours; docs/guarantees.md P19.
 """
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -36,7 +38,7 @@ from analytics.sources.cells import view_functions
 from analytics.sources.cleaning import ViewColumn, clean_column, has_column, number_texts
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.formats import FORMATS
-from analytics.sources.formats.base import HasHeading
+from analytics.sources.formats.base import HasHeading, Heading
 from analytics.sources.ingest import MIN_KEY_BYTES, ingest
 from analytics.sources.loading import connect, shut
 from analytics.sources.local_table import LocalTable
@@ -56,6 +58,10 @@ if TYPE_CHECKING:
     from analytics.sources.formats.base import Relation
     from analytics.sources.spec import CellRules, SourceSpec
 
+_OF_NAMES: Final = ("there is no ", "it is not valid SQL", "must be one SELECT", "two columns have this name")
+_NO_COLUMN: Final = re.compile(r": there is no column (.+) \(first at \d+:\d+\)\Z")
+_MOST_MISSING: Final = 50
+_UNTYPED: Final = '"NULL"'  # fits every expression, so that it hides no other column
 _NO_KEY: Final = bytes(MIN_KEY_BYTES)  # it would choose rows, and there are none
 
 
@@ -74,12 +80,16 @@ class OpeningFault:
     reason: str = ""
 
 
+def _nothing(_: LocalTable) -> None:
+    """No run is to come."""
+
+
 class _Stop(Exception):  # noqa: N818  no error: what was found so far is the answer
     """No later step can be taken."""
 
 
 def opening_faults(
-    spec: SourceSpec, table: Table, *, scan: Callable[[LocalTable], object] = lambda _: None
+    spec: SourceSpec, table: Table, *, scan: Callable[[LocalTable], object] = _nothing
 ) -> tuple[OpeningFault, ...]:
     """Open a source without its rows.
 
@@ -93,6 +103,48 @@ def opening_faults(
     Returns:
         All faults that were found, in the order of the steps; empty where there is none.
     """
+    return _faults(spec, table, scan, is_blind=False)
+
+
+def public_faults(
+    spec: SourceSpec, table: Table, *, scan: Callable[[LocalTable], object] = _nothing
+) -> tuple[OpeningFault, ...]:
+    """The faults of a dry opening that may leave the site; arguments as ``opening_faults``.
+
+    Returns:
+        Where every column is read as text, all of them; else those that hold whatever the columns' types are.
+    """
+    if not spec.engine and not _is_typed(spec):
+        return opening_faults(spec, table, scan=scan)
+    return tuple(
+        fault for fault in _faults(spec, table, _nothing, is_blind=True) if _is_of_names(fault, spec)
+    )
+
+
+def _is_of_names(fault: OpeningFault, spec: SourceSpec) -> bool:
+    """Whether a fault that was found with every column as text holds for any types."""
+    if spec.engine and spec.view != DEFAULT_VIEW:
+        return fault.code in {SOURCE, UNCHECKED}  # the server reads the view with the types that it has
+    if fault.code == VIEW:
+        return any(text in fault.reason for text in _OF_NAMES)
+    return fault.code not in {COLUMN_TYPE, STATEMENT} and "cannot be computed" not in fault.reason
+
+
+def _is_typed(spec: SourceSpec) -> bool:
+    """Whether a column of the source, or of another file of its mapping, has a type of its own."""
+    connection, found = connect(1), list[OpeningFault]()
+    try:
+        relations = [_heading(connection, each, found) for each in (spec, *spec.inputs().values())]
+    except (_Stop, SchemaMismatchError):
+        return False  # the fault is one of the source as a whole
+    finally:
+        connection.close()
+    return any(kind != "VARCHAR" for relation in relations for kind in relation.types)
+
+
+def _faults(
+    spec: SourceSpec, table: Table, scan: Callable[[LocalTable], object], *, is_blind: bool
+) -> tuple[OpeningFault, ...]:
     found: list[OpeningFault] = []
     try:
         if spec.engine == "postgresql":
@@ -100,7 +152,7 @@ def opening_faults(
         elif spec.engine:
             raise _stop(found, UNCHECKED, SchemaMismatchError(source=spec.name, reason=CODES[UNCHECKED]))
         else:
-            _check_read(spec, table, found, scan)
+            _check_read(spec, table, found, scan, is_blind=is_blind)
     except _Stop:
         pass
     return tuple(found)
@@ -113,12 +165,17 @@ def _stop(found: list[OpeningFault], code: str, error: BaseException) -> _Stop:
 
 
 def _check_read(
-    spec: SourceSpec, table: Table, found: list[OpeningFault], scan: Callable[[LocalTable], object]
+    spec: SourceSpec,
+    table: Table,
+    found: list[OpeningFault],
+    scan: Callable[[LocalTable], object],
+    *,
+    is_blind: bool,
 ) -> None:
     connection = connect(1)
     with ExitStack() as stack:
         stack.callback(connection.close)
-        relation = _heading(connection, spec, found)
+        relation = _heading(connection, spec, found, is_blind=is_blind)
         try:
             others = spec.inputs()
         except SchemaMismatchError as error:
@@ -126,7 +183,11 @@ def _check_read(
         inputs = {}
         for block, each in others.items():
             with suppress(_Stop):  # the faults of all files are found
-                inputs[block] = (_heading(connection, each, found), each.cells, each.name)
+                inputs[block] = (
+                    _heading(connection, each, found, is_blind=is_blind),
+                    each.cells,
+                    each.name,
+                )
         if len(inputs) < len(others):
             raise _Stop
         shut(connection)
@@ -162,8 +223,14 @@ def _check_read(
             raise _stop(found, STATEMENT, error) from None
 
 
-def _heading(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, found: list[OpeningFault]) -> Relation:
-    """The source's columns, without a row."""
+def _heading(
+    connection: duckdb.DuckDBPyConnection,
+    spec: SourceSpec,
+    found: list[OpeningFault],
+    *,
+    is_blind: bool = False,
+) -> Relation:
+    """The source's columns, without a row; blind: each as text."""
     kind = FORMATS[spec.kind]
     try:
         spec.check_file()
@@ -176,7 +243,7 @@ def _heading(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, found: lis
     if heading is None:
         reason = SchemaMismatchError(source=spec.name, reason=CODES[UNCHECKED])
         raise _stop(found, UNCHECKED, reason)
-    return heading.relation()
+    return (replace(heading, types=("VARCHAR",) * len(heading.names)) if is_blind else heading).relation()
 
 
 def _viewed(
@@ -187,17 +254,39 @@ def _viewed(
     rules: CellRules,
     found: list[OpeningFault],
 ) -> list[ViewColumn]:
-    """The columns of the site's view."""
-    try:
-        names = source_names(relation.names, wanted_names(table.columns, spec.view), spec.name)
-        for statement in view_functions(rules):
-            connection.execute(statement)
-        types = view_types(
-            connection, spec.view, source_query(relation, names, rules, is_empty=True), spec.name
-        )
-        check_comparisons(spec.view, dict(zip(names, relation.types, strict=True)), spec.name)
-    except (AnalyticsError, duckdb.Error) as error:
-        raise _stop(found, VIEW, error) from None
+    """The columns of the site's view; all columns that it asks for in vain are named."""
+    missing: list[str] = []
+    while True:
+        try:
+            viewed = _view_columns(connection, relation, spec, table, rules)
+        except (AnalyticsError, duckdb.Error) as error:
+            named = _NO_COLUMN.search(str(error))
+            if named is None or named[1] in missing or len(missing) == _MOST_MISSING:
+                if missing and isinstance(error, duckdb.Error):
+                    raise _Stop from None  # what was found so far can be the cause
+                raise _stop(found, VIEW, error) from None
+            found.append(OpeningFault(code=VIEW, reason=str(error)))
+            missing.append(named[1])
+            names, types = (*relation.names, named[1]), (*relation.types, _UNTYPED)
+            relation = Heading(names=names, types=types).relation()
+            continue
+        if missing:
+            raise _Stop
+        return viewed
+
+
+def _view_columns(
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    spec: SourceSpec,
+    table: Table,
+    rules: CellRules,
+) -> list[ViewColumn]:
+    names = source_names(relation.names, wanted_names(table.columns, spec.view), spec.name)
+    for statement in view_functions(rules):
+        connection.execute(statement)
+    types = view_types(connection, spec.view, source_query(relation, names, rules, is_empty=True), spec.name)
+    check_comparisons(spec.view, dict(zip(names, relation.types, strict=True)), spec.name)
     return [
         ViewColumn(name=name, sql=f"v{place}", kind=kind) for place, (name, kind) in enumerate(types.items())
     ]
@@ -205,7 +294,7 @@ def _viewed(
 
 def _check_levels(table: Table, spec: SourceSpec, found: list[OpeningFault]) -> None:
     """Compare the levels that a mapping can give with the domains of the schema; a view of its own may change them."""
-    given = spec.mapping.levels() if spec.mapping is not None and spec.view.strip() == DEFAULT_VIEW else {}
+    given = spec.mapping.levels() if spec.mapping is not None and spec.view == DEFAULT_VIEW else {}
     for name, texts in given.items():
         column = table.columns.get(name)
         if not isinstance(column, CategoricalColumn):
@@ -254,7 +343,8 @@ def _check_columns(
 
 def _check_pushed(spec: SourceSpec, table: Table, found: list[OpeningFault]) -> None:
     """A table that stays in its server: its columns by the server's catalogue."""
-    from analytics.sources.postgresql.clean_view import push_columns
+    from analytics.sources.pushed.clean_view import push_columns
+    from analytics.sources.pushed.words import POSTGRESQL_WORDS
     from analytics.sources.servers.access import READ_ONLY
     from analytics.sources.servers.access import connect as reach
     from analytics.sources.servers.relation import find_relation
@@ -283,6 +373,6 @@ def _check_pushed(spec: SourceSpec, table: Table, found: list[OpeningFault]) -> 
         found.append(OpeningFault(code=COLUMN_MISSING, column=name, reason=text))
     if not missing:
         try:
-            push_columns(table, relation, spec.cells, spec.name)
+            push_columns(table, relation, spec.cells, spec.name, POSTGRESQL_WORDS)
         except SchemaMismatchError as error:
             found.append(OpeningFault(code=COLUMN_TYPE, column=error.column, reason=str(error)))

@@ -186,7 +186,7 @@ class LocalTable:
         self.engine.close()
 
     def _values(self, values: Sequence[str], where: str, limit_s: float | None) -> npt.NDArray[np.int64]:
-        relation, unit = quoted(self.table.name), "row_number() OVER ()"
+        relation, unit = quoted(self.table.name), DIALECTS[self.engine.dialect].row_number
         if self.table.privacy_unit != ROW:
             relation, unit = self.engine.numbered_units(self.table.name)
         named = "".join(f", {value} AS c{place}" for place, value in enumerate(values))
@@ -252,9 +252,7 @@ def open_table(
         SchemaMismatchError: the file or a column is not as it should be.
     """
     if spec.engine:
-        from analytics.sources.postgresql.pushed_table import push_table
-
-        engine, report = push_table(spec, table)
+        engine, report = _pushed(spec, table)
         return LocalTable(engine=engine, table=table, report=report)
     kept = None if copies is None else TypedCopy(copies, spec, table, site_key)
     found = _from_copy(kept, threads) if kept else None
@@ -265,6 +263,17 @@ def open_table(
             found = _read(spec, table, site_key, threads, kept, numbers)
     connection, report = found or _read(spec, table, site_key, threads, kept)
     return LocalTable(engine=DuckDBEngine(connection, source=spec.name), table=table, report=report)
+
+
+def _pushed(spec: SourceSpec, table: Table) -> tuple[Engine, IngestReport]:
+    """Open a table that stays in its server."""
+    if spec.engine == "spark":
+        from analytics.sources.pushed.spark_table import push_spark
+
+        return push_spark(spec, table)
+    from analytics.sources.pushed.postgresql_table import push_postgresql
+
+    return push_postgresql(spec, table)
 
 
 def _from_copy(kept: TypedCopy, threads: int | None) -> tuple[duckdb.DuckDBPyConnection, IngestReport] | None:

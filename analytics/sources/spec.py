@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.formats import FORMATS
+from analytics.sources.formats import FORMATS, server_state
 from analytics.sources.formats.contents import digest_of
 from analytics.sources.servers.access import ServerAccess  # noqa: TC001  the API's page reads it
 
@@ -138,7 +138,7 @@ class SourceSpec:
 
     Attributes:
         kind: one of ``formats.FORMATS``: csv (with a header row), parquet (a file, or a folder of files), duckdb and sqlite
-            (database files, opened read-only), excel (a workbook), spss, stata and sas, postgresql (a server).
+            (database files, opened read-only), excel (a workbook), spss, stata and sas, postgresql (a server), spark (a cluster).
         path: the file, or for parquet a folder.
         view: one SELECT over ``source``, the site administrator's own SQL; it makes the schema's columns.
         server: where a server is, for kinds that have one; else None, and ``path`` is the file.
@@ -147,7 +147,8 @@ class SourceSpec:
         columns: for a table in a database, those that are read, in any case of letters; empty: all.
         label: what messages call the source; empty: the file's name, or the table's in a server.
         relation: for duckdb and sqlite the table or view in the file, for duckdb perhaps with its schema before it; for excel
-            the sheet, which may be left out where there is only one.
+            the sheet, which may be left out where there is only one; for postgresql and spark the table or view, for spark
+            perhaps ``parquet:`` and a path on the cluster.
         delimiter: for csv, between fields.
         quote: for csv, around fields that hold a delimiter; empty: none.
         encoding: for csv, a name that Python knows, such as utf-8, cp1252 or utf-16.
@@ -170,6 +171,8 @@ class SourceSpec:
     label: str = ""
 
     def __post_init__(self) -> None:
+        if self.view.strip() == DEFAULT_VIEW:  # a file ends its line, and an administrator may indent it
+            object.__setattr__(self, "view", DEFAULT_VIEW)
         for reason in self._mistakes():
             raise SchemaMismatchError(source=self.name, reason=reason)
 
@@ -180,6 +183,8 @@ class SourceSpec:
         if (self.server is not None) != bool(FORMATS[self.kind].schemes):
             found.append("the address of a server and its kind go together")
         found += self.server.mistakes() if self.server else []
+        if self.server and not found and not self.server.url.startswith(FORMATS[self.kind].schemes):
+            found.append("the address of a server and its kind go together")
         if self.engine and (self.engine != self.kind or self.server is None):
             found.append("engine must be the kind of the source's server, or be left out")
         if self.engine and self.mapping is not None:
@@ -212,13 +217,17 @@ class SourceSpec:
         return {} if self.mapping is None else self.mapping.inputs_of(self)
 
     def digest(self) -> str:
-        """What the source's present state is called: a digest of its files, or a server's declared version; perhaps empty.
+        """What the source's present state is called; perhaps empty.
+
+        Returns:
+            A digest of its files, a server's declared version, or a digest of a Spark table's rows.
 
         Raises:
             OSError: a file cannot be read.
+            SchemaMismatchError: the server is not reached.
         """
         if self.server is not None:
-            return self.server.version and f"version {self.server.version}"
+            return f"version {self.server.version}" if self.server.version else server_state(self)
         return digest_of(FORMATS[self.kind].files(self.path))
 
     def check_file(self) -> None:

@@ -50,7 +50,6 @@ _MANY: Final = 64  # monomials; with more, fewer unions are tried
 _UNIONS: Final = (300, 60)
 _ROWS: Final = 8  # rows looked at, for each monomial and person of the threshold
 _BLOCK: Final = 4096
-_ENTRIES: Final = 1 << 22
 _DEGREE: Final = 2
 _LEVELS: Final = 3  # of a category that makes cells
 
@@ -169,27 +168,44 @@ def _count(columns: Columns, values: Ints, most: int) -> int:
     n_unions = _UNIONS[rows.shape[1] > _MANY]
     found = 0
     for order in orders:
+        dealt: dict[int, tuple[Floats, Ints]] = {}
         for share, united in product(_SHARES, _UNITED):
             failing = -(-most * share // 100)
             n_groups = failing + united - 1
             if math.comb(n_groups, united) <= n_unions or united == 1:
-                spans = _any_span([rows[order[place::n_groups]] for place in range(n_groups)], united)
-                found = max(found, failing if spans else 0)
+                if n_groups not in dealt:
+                    dealt[n_groups] = _sums_of([rows[order[place::n_groups]] for place in range(n_groups)])
+                found = max(found, failing if _any_span(*dealt[n_groups], united) else 0)
     return found
 
 
-def _any_span(groups: Sequence[Floats], united: int) -> bool:
+def _sums_of(groups: Sequence[Floats]) -> tuple[Floats, Ints]:
+    """Sums of products and sizes of groups of rows."""
+    return np.stack([group.T @ group for group in groups]), np.array([len(group) for group in groups])
+
+
+def _any_span(sums: Floats, sizes: Ints, united: int) -> bool:
     """Whether any so many groups together span."""
-    sums = np.stack([group.T @ group for group in groups])
-    sizes = np.array([len(group) for group in groups])
-    unions = np.array(list(combinations(range(len(groups)), united)))
-    step = max(1, _ENTRIES // sums[0].size)
-    least = math.inf
-    for start in range(0, len(unions), step):
-        some = unions[start : start + step]
-        means = sums[some].sum(axis=1) / np.maximum(1, sizes[some].sum(axis=1))[:, np.newaxis, np.newaxis]
-        least = min(least, float(np.linalg.eigvalsh(means)[:, 0].min()))
-    return least >= MARGIN
+    count = sums.shape[-1]
+    margin = MARGIN * np.eye(count)
+    spans = True
+    # all of them are looked at, also after one that does not span: how long this takes follows from public numbers
+    for some in combinations(range(len(sums)), united):
+        means = sums[list(some)].sum(axis=0) / max(1, int(sizes[list(some)].sum()))
+        spans &= _is_definite(means - margin)
+    return spans
+
+
+def _is_definite(matrix: Floats) -> bool:
+    """Whether a symmetric matrix is positive definite, by factors of which the signs are read (Bunch, Kaufman 1977).
+
+    Unlike a Cholesky factor they are computed to the end for every matrix.
+    """
+    from scipy.linalg import lapack
+
+    length = int(lapack.dsytrf_lwork(len(matrix), lower=1)[0])
+    factors, pivots, info = lapack.dsytrf(matrix, lower=1, lwork=length)
+    return bool(info == 0 and (pivots >= 0).all() and (np.diagonal(factors) > 0).all())
 
 
 def _looked_at(columns: Columns, values: Ints, most: int) -> tuple[Floats, list[Ints]]:

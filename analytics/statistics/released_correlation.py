@@ -28,6 +28,7 @@ from analytics.statistics.arguments import Arguments, check_one_row_a_unit
 from analytics.statistics.base import Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.conditional import conditional, nearest_positive, scaled
+from analytics.statistics.correlation_answer import plain
 from analytics.statistics.gram_release import GramRelease
 from analytics.statistics.noise_law import simulation
 from analytics.statistics.number_columns import read_columns
@@ -123,7 +124,7 @@ class ReleasedCorrelationAnswer(Answer):
         inherited = {each.name for each in fields(Answer)} | {"distances"}
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in inherited}
         low, high = self.confidence_interval()
-        return {name: _plain(value) for name, value in own.items()} | {"low": low, "high": high}
+        return {name: plain(value) for name, value in own.items()} | {"low": low, "high": high}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,8 +294,3 @@ def _transformed(correlation: Floats) -> Floats:
 
 def _rows(matrix: Floats) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in matrix.tolist())
-
-
-def _plain(value: object) -> object:
-    """Lists in place of tuples."""
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value

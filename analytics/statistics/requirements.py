@@ -1,6 +1,6 @@
 """A requirement on data quality, such as ``completeness(ca) >= 0.6``, held against a released answer.
 
-Layer:       analytics.statistics above profiles.quality. Pure.
+Layer:       analytics.statistics above quality_answer. Pure.
 Terms:       a requirement is *met* where the share is at least the threshold with the confidence of ``CONFIDENCE``: for a private
              answer where the whole one-sided interval of the noise lies above it.
 Guarantees:  it looks at what was released and at nothing else, so it costs nothing beside that. It fails closed: a share that
@@ -21,8 +21,9 @@ from analytics.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analytics.statistics.profiles.quality import QualityAnswer
+    from analytics.statistics.quality_answer import QualityAnswer
 
+STATISTIC: Final = "quality"  # whose answer is held against requirements
 SHARES: Final = ("completeness", "validity")
 CONFIDENCE: Final = Fraction(95, 100)
 _FORM: Final = re.compile(

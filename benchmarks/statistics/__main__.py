@@ -1,6 +1,6 @@
-"""Statistics over three sites beside their targets: exact log-rank, describe, Table 1 and a private survival table.
+"""Statistics over three sites beside their targets: log-rank, describe, Table 1, a private survival table, Cox and logistic fits.
 
-The log-rank test is over 8,192 times of a million people; the others are in ``summaries``.
+The log-rank test is over 8,192 times of a million people; the others are in ``summaries`` and ``fits``.
 
 Sites of ``federation.local`` on this machine, numpy as engine; seconds are those of the run as the analyst sees it, after the
 charge, median of the runs. Rounds and bytes are those that --explain states, keys and answer included. Writes
@@ -20,6 +20,7 @@ import pandas as pd
 
 import federation
 from analytics.statistics.life_tables.hidden_log_rank import score_and_variance
+from benchmarks.statistics.fits import cox, logistic
 from benchmarks.statistics.summaries import describe, survival, table_one
 from smpc.operations.inputs import contribute
 from smpc.operations.reveal import reveal_to_all
@@ -32,6 +33,8 @@ TARGETS: dict[str, dict[str, float]] = {
     "describe, private": {"ratio": 1.5},
     "table_one, exact": {"seconds": 1.0},
     "table_one, private": {"seconds": 1.0},
+    "cox, exact": {"ratio": 2.0},
+    "logistic, exact": {"ratio": 2.0},
     "survival_table, private": {"rounds": 1, "seconds": 0.5, "largest_error": 0.03},
 }
 TARGETS["log-rank, exact"] = {
@@ -122,7 +125,11 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=1_000_000)
     parser.add_argument("--rows", type=int, default=1_000_000, help="of a site, for describe")
     parser.add_argument("--study", type=int, default=100_000, help="rows of a site, for Table 1")
-    parser.add_argument("--peers", help="the Python of an environment with tableone")
+    parser.add_argument("--followed", type=int, default=10_000, help="of all sites, for Cox regression")
+    parser.add_argument("--cases", type=int, default=300_000, help="of all sites, for logistic regression")
+    parser.add_argument(
+        "--peers", help="the Python of an environment with tableone, lifelines and statsmodels"
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -131,6 +138,8 @@ def main() -> None:
         *table_one(arguments.study, arguments.runs, arguments.peers),
         survival(10_000, arguments.runs),
         log_rank(arguments.people, arguments.runs),
+        cox(arguments.followed, arguments.runs, arguments.peers),
+        logistic(arguments.cases, arguments.runs, arguments.peers),
     ]
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps({"targets": TARGETS, "rows": rows}, indent=1) + "\n")

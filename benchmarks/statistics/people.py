@@ -42,3 +42,25 @@ def patients(seed: int, count: int) -> pd.DataFrame:
     return pd.DataFrame(
         {"months": np.minimum(times, ends).astype(np.int64), "died": times <= ends, "arm": arm}
     )
+
+
+def followed(seed: int, count: int) -> pd.DataFrame:
+    """People with ten covariates, times up to 120 and events, for Cox regression."""
+    generator = np.random.default_rng(seed)
+    found = {f"x{place}": generator.integers(0, 41, count) for place in range(5)}
+    found |= {f"f{place}": generator.random(count) < 0.3 + 0.05 * place for place in range(5)}
+    frame = pd.DataFrame(found)
+    risk = 0.02 * frame.x0 - 0.03 * frame.x1 + 0.5 * frame.f0 - 0.3 * frame.f1
+    times = generator.exponential(80 * np.exp(-risk.to_numpy()))
+    ends = generator.uniform(30, 119.9, count)
+    return frame.assign(days=np.minimum(times, ends).astype(np.int64), died=times <= ends)
+
+
+def cases(seed: int, count: int) -> pd.DataFrame:
+    """People with twenty covariates and an outcome, for logistic regression."""
+    generator = np.random.default_rng(seed)
+    found = {f"x{place}": generator.integers(0, 41, count) for place in range(16)}
+    found |= {f"f{place}": generator.random(count) < 0.2 + 0.1 * place for place in range(4)}
+    frame = pd.DataFrame(found)
+    line = -1 + 0.03 * frame.x0 - 0.02 * frame.x1 + 0.4 * frame.f0 - 0.6 * frame.f1
+    return frame.assign(ill=generator.random(count) < 1 / (1 + np.exp(-line)))

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-PEER = Path(__file__).parents[1] / "peers" / "statistics_peer.py"
+PEERS = Path(__file__).parents[1] / "peers"
+PEER = PEERS / "statistics_peer.py"
 EDGES = [0, 30, 40, 50, 60, 70, 100]
 SCORE = {"type": "numeric", "lower": 0, "upper": 100, "resolution": 1, "bins": EDGES}
 
 
-def _session(frames: dict[str, pd.DataFrame], columns: dict[str, Any], rows_max: int) -> Any:
+def session_of(frames: dict[str, pd.DataFrame], columns: dict[str, Any], rows_max: int) -> Any:
+    """All sites on this machine, with one table."""
     table = {
         "privacy_unit": "row",
         "rows_max": rows_max,
@@ -41,7 +43,7 @@ def _session(frames: dict[str, pd.DataFrame], columns: dict[str, Any], rows_max:
     return federation.local(frames, schema={"tables": {"people": table}}, engine="numpy")
 
 
-def _seconds(ask: Callable[[], Any], runs: int) -> tuple[float, Any]:
+def seconds_of(ask: Callable[[], Any], runs: int) -> tuple[float, Any]:
     """Median seconds after the charge, and the last answer."""
     answers = [ask() for _ in range(runs)]
     return statistics.median(each.receipt["seconds"]["run"] for each in answers), answers[-1]
@@ -69,10 +71,10 @@ def describe(count: int, runs: int) -> list[dict[str, object]]:
         statistics.median(_duckdb_summaries(frame) for _ in range(runs)) for frame in frames.values()
     )
     found: list[dict[str, object]] = []
-    with _session(frames, dict.fromkeys(names, SCORE), count + count // 10) as session:
+    with session_of(frames, dict.fromkeys(names, SCORE), count + count // 10) as session:
         table = session.table("people")
         for how in ({"exact": True}, {"epsilon": 1}):
-            seconds, answer = _seconds(lambda how=how: table.describe(names, **how), runs)
+            seconds, answer = seconds_of(lambda how=how: table.describe(names, **how), runs)
             found.append(
                 {
                     "work": f"describe, {'exact' if 'exact' in how else 'private'}",
@@ -101,10 +103,10 @@ def table_one(count: int, runs: int, python: str | None) -> list[dict[str, objec
         done = subprocess.run([python, str(PEER), str(count)], check=True, capture_output=True, text=True)
         peer = float(json.loads(done.stdout)["table_one"])
     found: list[dict[str, object]] = []
-    with _session(frames, columns, count + count // 10) as session:
+    with session_of(frames, columns, count + count // 10) as session:
         table = session.table("people")
         for how in ({"exact": True, "pval": True, "smd": True}, {"epsilon": 1}):
-            seconds, answer = _seconds(lambda how=how: table.table_one(names, "arm", **how), runs)
+            seconds, answer = seconds_of(lambda how=how: table.table_one(names, "arm", **how), runs)
             found.append(
                 {
                     "work": f"table_one, {'exact' if 'exact' in how else 'private'}",
@@ -125,9 +127,11 @@ def survival(count: int, runs: int) -> dict[str, object]:
     months = {"type": "numeric", "lower": 0, "upper": 60, "resolution": 1, "bins": list(range(61))}
     columns = {"months": months, "died": {"type": "boolean"}, "arm": {"type": "boolean"}}
     frames = {name: frame.iloc[place :: len(SITES)] for place, name in enumerate(SITES)}
-    with _session(frames, columns, count) as session:
+    with session_of(frames, columns, count) as session:
         table = session.table("people")
-        seconds, answer = _seconds(lambda: table.survival_table("months", "died", by="arm", epsilon=1), runs)
+        seconds, answer = seconds_of(
+            lambda: table.survival_table("months", "died", by="arm", epsilon=1), runs
+        )
         plan = table.explain("survival_table", "months", "died", by="arm", epsilon=1).to_dict()
     return {
         "work": "survival_table, private",

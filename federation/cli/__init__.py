@@ -1,9 +1,9 @@
 """The command ``crossward``: one small file for each group of commands, one place for errors and exit codes.
 
 Modules, lowest first: outcome (errors to exit codes and sentences) · options (shared ones) · output_file (a file written
-at the end) · analyst (query, budget, quote) · mine, train · operate (init, up, down, serve, doctor) · found (a consortium
-over several machines) · amendments, ledger (a
-site's ledger, changes of the agreement) · audit · demo · app (all of them).
+at the end) · analyst (query, budget, quote) · mine, train, evaluate · operate (init, up, down, serve, doctor) · found
+(a consortium over several machines) · amendments, ledger (a site's ledger, changes of the agreement) · audit · demo ·
+app (all of them).
 """
 
 from __future__ import annotations

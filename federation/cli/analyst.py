@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from analytics.results.result import Result
+    from federation.cli.gate import Gate
     from federation.client.session import Session
     from federation.requests.explanation import Explanation
 
@@ -91,18 +92,9 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     (text,) = read_questions([] if sql is None else [sql], file)
     with open_session(consortium, identity) as session, picture_file(plot) as drawn:
         if explain:
-            explanation = _explained(
-                session, text, amount, exact=exact, purpose=purpose, mechanism=mechanism, goal=goal
-            )
-            first = None if gate is None else gate.explained(session, purpose)
-            if as_json:
-                print_json(explanation.to_dict() | ({} if first is None else {"first": first.to_dict()}))
-            else:
-                typer.echo(
-                    explanation.text
-                    if first is None
-                    else f"{first.text}\n\nthen, if it is met:\n\n{explanation.text}"
-                )
+            price: dict[str, Any] = {"exact": exact, "purpose": purpose, "mechanism": mechanism, "goal": goal}
+            plan = _explained(session, text, amount, **price)
+            _show_explanation(plan, session, gate, purpose, as_json=as_json)
             return
         if within is not None:
             (quoted,) = session.quote([text], purpose=purpose, mechanism=mechanism, **goal)
@@ -120,6 +112,19 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
             else:
                 _print_answer(result, session, sampling=sampling)
         drawn(result)
+
+
+def _show_explanation(
+    explanation: Explanation, session: Session, gate: Gate | None, purpose: str, *, as_json: bool
+) -> None:
+    """Show plan and price; before them those of the release that a requirement makes first."""
+    first = None if gate is None else gate.explained(session, purpose)
+    if as_json:
+        print_json(explanation.to_dict() | ({} if first is None else {"first": first.to_dict()}))
+    elif first is None:
+        typer.echo(explanation.text)
+    else:
+        typer.echo(f"{first.text}\n\nthen, if it is met:\n\n{explanation.text}")
 
 
 def _explained(

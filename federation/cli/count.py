@@ -2,13 +2,14 @@
 
 Layer:       federation.cli.count above analyst, whose question in SQL it asks.
 Guarantees:  the condition stands in brackets, so that it stays one condition; what it may hold is decided where every
-             question is read. Where a privacy unit may have several rows, units are counted, not rows.
+             question is read. Where a privacy unit may have several rows, units are counted, not rows. Where one site refuses,
+             all sites are asked what they would refuse, for nothing.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -29,9 +30,19 @@ from federation.cli.options import (
     Within,
     Yes,
     only_table,
+    open_session,
+    positive_decimal,
 )
+from federation.cli.outcome import OURS, printable
+from federation.errors import PolicyRefusedError, RequestRejectedError, SiteUnavailableError
+from privacy_accounting.errors import BudgetExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NAME = "matching"
+REFUSALS: Final = (PolicyRefusedError, BudgetExceededError, SiteUnavailableError, RequestRejectedError)
+"""Of all of them nothing is spent."""
 
 
 def count(  # noqa: PLR0913, PLR0917 - every one an option of its own
@@ -40,6 +51,14 @@ def count(  # noqa: PLR0913, PLR0917 - every one an option of its own
         str | None,
         typer.Argument(
             help="What stands after WHERE in SQL, such as \"age >= 65 AND icd10 IN ('I50', 'I11')\"; without it all are counted."
+        ),
+    ] = None,
+    codes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--codes",
+            help="COLUMN=LIST, and the column holds one of these codes: a file with a code a line, a value set codes/LIST.txt "
+            "beside the consortium file, or codes with commas. I50* is I50 and all below it, I20-I25 a range. Again for each.",
         ),
     ] = None,
     table: TableName = None,
@@ -56,43 +75,71 @@ def count(  # noqa: PLR0913, PLR0917 - every one an option of its own
     as_csv: AsCsv = False,
 ) -> None:
     """Count the patients, or other privacy units, of all sites that match a condition."""
-    text, counted_at = question(Path(consortium), table, condition)
-    analyst.query(
-        consortium,
-        text,
-        epsilon=epsilon,
-        within=within,
-        confidence=confidence,
-        exact=exact,
-        fresh=fresh,
-        yes=yes,
-        purpose=purpose,
-        identity=identity,
-        explain=explain,
-        as_json=as_json,
-        as_csv=as_csv,
-    )
-    if counted_at > 1 and not (explain or as_json or as_csv):
-        typer.echo(
-            f"who has rows at several sites counts at each of them: up to {counted_at} times, by the schema's "
-            "max_sites_per_unit",
-            err=True,
+    text, counted = question(Path(consortium), table, condition, codes or [])
+    is_for_people = not (as_json or as_csv)
+    try:
+        analyst.query(
+            consortium,
+            text,
+            epsilon=epsilon,
+            within=within,
+            confidence=confidence,
+            exact=exact,
+            fresh=fresh,
+            yes=yes,
+            purpose=purpose,
+            identity=identity,
+            explain=explain,
+            as_json=as_json,
+            as_csv=as_csv,
         )
+    except REFUSALS:
+        if is_for_people:
+            _say_all_refusals(consortium, identity, text, epsilon=epsilon, exact=exact, purpose=purpose)
+        raise
+    if explain and is_for_people and (exact or epsilon is not None):
+        _say_all_refusals(consortium, identity, text, epsilon=epsilon, exact=exact, purpose=purpose)
+    if not explain and is_for_people:
+        for line in counted:
+            typer.echo(line, err=True)
 
 
-def question(consortium: Path, table: str | None, condition: str | None) -> tuple[str, int]:
-    """Write the question, and say at how many sites one unit may be counted.
+def _say_all_refusals(
+    consortium: Path, identity: Path | None, text: str, *, epsilon: str | None, exact: bool, purpose: str
+) -> None:
+    """Show what every site would refuse or lacks, on standard error; nothing is spent by that."""
+    if epsilon is None and not exact:
+        return  # --within has found no epsilon to ask about
+    price: dict[str, Any] = (
+        {"exact": True} if exact else {"epsilon": positive_decimal(epsilon or "", name="epsilon")}
+    )
+    try:
+        with open_session(consortium, identity) as session:
+            found = session.preflight(text, purpose=purpose, **price)
+    except OURS:
+        return  # the refusal itself is what counts
+    for line in found.lines():
+        typer.echo(printable(line), err=True)
+
+
+def question(
+    consortium: Path, table: str | None, condition: str | None, codes: Sequence[str] = ()
+) -> tuple[str, list[str]]:
+    """Write the question, and say what is counted.
 
     Args:
         consortium: the consortium file, or its folder.
         table: a table of its schema; None where there is only one.
         condition: what stands after WHERE; None counts all.
+        codes: lists of codes, each COLUMN=LIST.
 
     Returns:
-        One SELECT, and the sites at which one privacy unit may have rows.
+        One SELECT, and sentences for who reads its answer.
     """
     from analytics.errors import InvalidRequestError
-    from federation.consortium.consortium_file import load_consortium
+    from analytics.schema.tables import ROW
+    from federation.cli.code_lists import code_conditions
+    from federation.consortium.consortium_file import consortium_path, load_consortium
 
     agreement = load_consortium(consortium)
     name = only_table(agreement, table)
@@ -103,7 +150,21 @@ def question(consortium: Path, table: str | None, condition: str | None) -> tupl
             parameter="table", reason=f"is not one of this consortium, which has {known}"
         )
     what = "*" if declared.units_are_rows else f"DISTINCT {declared.privacy_unit}"
-    where = "" if condition is None else f" WHERE (\n{condition}\n)"
+    conditions = [] if condition is None else [f"(\n{condition}\n)"]
+    conditions += code_conditions(codes, declared, consortium_path(consortium).parent)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     # the analyst's own text, read like every question; nothing of it reaches a database
     text = f"SELECT COUNT({what}) AS {NAME} FROM {declared.name}{where}"  # noqa: S608
-    return text, declared.sites_per_unit(len(agreement.names))
+    counted = []
+    if declared.privacy_unit == ROW:
+        counted.append("rows are counted: by the schema each row is a privacy unit of its own")
+    elif not declared.units_are_rows:
+        counted.append(
+            f"privacy units are counted ({declared.privacy_unit}): one matches where one of its rows meets the whole condition"
+        )
+    sites = declared.sites_per_unit(len(agreement.names))
+    if sites > 1:
+        counted.append(
+            f"who has rows at several sites counts at each of them: up to {sites} times, by the schema's max_sites_per_unit"
+        )
+    return text, counted

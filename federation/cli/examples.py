@@ -22,6 +22,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f"crossward query -c trial {COUNT} --epsilon 0.5 --explain",
         f"crossward query -c trial {COUNT} --within 20 --confidence 0.95",
         f"crossward query -c trial {COUNT} --epsilon 0.5 --sampling",
+        f'crossward query -c trial {COUNT} --epsilon 0.5 --require "completeness(age) >= 0.9" --require-epsilon 0.1',
     ),
     "quote": (
         f"crossward quote -c trial {COUNT} --epsilon 0.5",
@@ -40,6 +41,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "count": (
         'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
         'crossward count "age >= 65 AND ill" -c trial --within 20',
+        'crossward count "age >= 65" --codes icd10=heart_failure.txt -c trial --epsilon 0.2',
+        'crossward count --codes "icd10=I50*,I11.0" -c trial --exact',
         "crossward count -c trial --explain",
     ),
     "preflight": (
@@ -60,6 +63,9 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward train task.toml -c trial --out model.json --checkpoint run.json",
         "crossward train task.toml -c trial --out model.json --resume run.json",
     ),
+    "evaluate": (
+        "crossward evaluate model.json -c trial --table patients --target ill --epsilon 0.5 --metric roc_auc",
+    ),
     "harmonise check": (
         "crossward harmonise check trial/sites/anna",
         "crossward harmonise check trial/sites/anna --explain",
@@ -75,7 +81,13 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward quality -c trial --epsilon 0.5 --columns chol,age",
     ),
     "schema": ("crossward schema -c trial",),
-    "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
+    "init": (
+        "crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",
+        (
+            "crossward init trial --site 'anna=postgresql://reader@db.example/registry#research.visits' "
+            "--format anna.password_file=secret --site bert=b.csv --site carl=c.csv"
+        ),
+    ),
     "found": (
         (
             "crossward found ours --site anna --address mpc.anna.example:7843 --data a.csv "

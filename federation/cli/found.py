@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(help="The member's folder on this machine.")]
 Data = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--data",
-        help="A site's file (docs/your-own-data.md names the kinds); FILE#TABLE for one in a database.",
+        help="A site's file (docs/your-own-data.md names the kinds); FILE#TABLE for one in a database, "
+        "ADDRESS#SCHEMA.TABLE in a server.",
     ),
 ]
 AddressOption = Annotated[
@@ -58,7 +59,12 @@ def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameter
     folder: Annotated[Path, typer.Argument(help="A new folder for the founder.")],
     site: Annotated[str, typer.Option("--site", help="The founder's own site.")],
     address: AddressOption,
-    data: Annotated[Path, typer.Option("--data", help="The site's file; the schema is guessed from it.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", help="The site's file, or ADDRESS#SCHEMA.TABLE; the schema is guessed from it."
+        ),
+    ],
     invited: Annotated[
         list[str], typer.Option("--invite", help="NAME or NAME:ROLE, once for each other member.")
     ],

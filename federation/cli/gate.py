@@ -72,8 +72,10 @@ class Gate:
 
     def explained(self, session: Session, purpose: str) -> Explanation:
         """Plan and price of the release that is made first."""
+        from analytics.statistics.requirements import STATISTIC
+
         return session.explain_statistic(
-            "quality", self._columns, table=self._table(session), purpose=purpose, **self._price
+            STATISTIC, self._columns, table=self._table(session), purpose=purpose, **self._price
         )
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,7 +34,14 @@ keyholder = typer.Typer(help="Run the key holder, which decrypts sums.", no_args
 
 def init(
     folder: Annotated[Path, typer.Argument(help="A new folder for the consortium.")],
-    sites: Annotated[list[str], typer.Option("--site", help="NAME=FILE, once for each site.")],
+    sites: Annotated[
+        list[str],
+        typer.Option(
+            "--site",
+            help="NAME=FILE, once for each site; FILE#TABLE for a table in a database, and NAME=ADDRESS#SCHEMA.TABLE for one in "
+            "a server.",
+        ),
+    ],
     table: Annotated[str, typer.Option("--table", help="Name of the table in SQL.")] = "patients",
     without_dealer: Annotated[
         bool,
@@ -47,7 +54,8 @@ def init(
         typer.Option(
             "--format",
             help="How files are written: KEY=VALUE for all sites, SITE.KEY=VALUE for one. Keys: delimiter (also: tab, "
-            "semicolon), quote, encoding, decimal, harmonise (a mapping); and, given once a word: missing, yes, no, dates.",
+            "semicolon), quote, encoding, decimal, harmonise (a mapping); of a server: engine, password_file, password_env, "
+            "source_version; and, given once a word: missing, yes, no, dates.",
         ),
     ] = None,
     views: Annotated[
@@ -59,12 +67,12 @@ def init(
     from federation.setup.infer_schema import init_consortium
     from federation.setup.site_rows import read_settings
 
-    files: dict[str, Path] = {}
+    files: dict[str, Path | str] = {}
     for text in sites:
         name, _, path = text.partition("=")
         if not name or not path or name in files:
             raise UsageError(reason=f"--site takes NAME=FILE with different names, not {text!r}")
-        files[name] = Path(path)
+        files[name] = path
     places = init_consortium(
         folder,
         sites=files,

@@ -70,9 +70,11 @@ def quality(  # noqa: PLR0913, PLR0917 - every one an option of its own
     if consortium is not None:
         if rules is not None or html is not None:
             raise UsageError(reason="--rules and --html go with --site")
+        from analytics.statistics.requirements import STATISTIC
+
         given = [] if columns is None else [f"columns={columns},"]
         stats(
-            "quality",
+            STATISTIC,
             given,
             consortium=consortium,
             table=table,

@@ -17,7 +17,7 @@ from federation.errors import RequirementNotMetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from analytics.statistics.profiles.quality import QualityAnswer
+    from analytics.statistics.quality_answer import QualityAnswer
     from analytics.statistics.requirements import Requirement
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from analytics.sources import LocalTable
     from analytics.sources.spec import Preparation
     from federation.identity.certificates import Identity
+    from federation.training.estimators import FederatedModel
     from privacy_accounting.ledger.storage.store import Store
 
 ANALYST = "analyst"
@@ -87,6 +88,14 @@ class LocalSession(Session):
             consortium=consortium, identity=identity, network=exchange.network(ANALYST, "analyst")
         )
         self.nodes, self.assistants, self._folder = nodes, assistants, folder
+
+    def own_model(self, site: str) -> FederatedModel | None:
+        """Return the latest model that a site keeps for itself; here the caller owns all sites.
+
+        Args:
+            site: its name.
+        """
+        return self.nodes[site].own_model
 
     def close(self) -> None:
         """Close the session and stop every node; does nothing in a forked process, which has no nodes."""

@@ -243,7 +243,7 @@ class Preflights:
             present = self._longest()
         except SiteUnavailableError:
             return  # each site is then named by itself
-        if set(present.members) != set(self.consortium.names):
+        if present.members and set(present.members) != set(self.consortium.names):
             check_known(self._founded, present.members)
             self.consortium = restrict_to_members(self._founded, present.members, sequencer=present.sequencer)
             self._sequencer = present.sequencer

@@ -13,6 +13,7 @@ from analytics.errors import InvalidRequestError
 from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
 from analytics.statistics.other_names import PART_OF, REFUSED
 from analytics.statistics.registry import STATISTICS
+from analytics.statistics.requirements import STATISTIC
 from federation.client.arguments import exact_number, names_of
 from federation.client.gate import checked
 from federation.client.schema_view import SchemaView
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.result import MiningResult
     from analytics.statistics.base import Answer
-    from analytics.statistics.profiles.quality import QualityAnswer
+    from analytics.statistics.quality_answer import QualityAnswer
     from federation.consortium.consortium_file import Consortium
     from federation.requests.explanation import Explanation
 
@@ -124,7 +125,7 @@ class TableView:
         """
         return checked(
             require,
-            lambda columns: self._session.statistic("quality", columns, table=self.name, **options),
+            lambda columns: self._session.statistic(STATISTIC, columns, table=self.name, **options),
             earlier,
         )
 

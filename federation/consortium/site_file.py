@@ -77,13 +77,16 @@ class SiteTable(Model):
     no: list[str] | None = Field(default=None, description="words for false, in any case")
     dates: list[str] | None = Field(default=None, description='how dates are written, such as "%d.%m.%Y"')
     engine: str | None = Field(
-        default=None, description='"postgresql": the table stays in its server; left out: the node reads it'
+        default=None,
+        description='"postgresql" or "spark": the table stays in its server; left out: the node reads it',
     )
     password_env: str | None = Field(
-        default=None, description="for a server: the environment variable that holds the password"
+        default=None,
+        description="for a server: the environment variable that holds the password, for Spark its token",
     )
     password_file: str | None = Field(
-        default=None, description="for a server: a file of mode 0600 that holds the password"
+        default=None,
+        description="for a server: a file of mode 0600 that holds the password, for Spark its token",
     )
     source_version: str | None = Field(
         default=None,

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.messages import Ask
+    from federation.training.estimators import FederatedModel
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.roles import Roles
     from privacy_accounting.ledger.storage.store import Store
@@ -89,7 +90,7 @@ class SiteLedger:
         store: the storage of the ledger.
         snapshot_every: entries between two snapshots while this site is the sequencer.
         consents: the amendments that its administrator approved; None: the site signs no amendment.
-        records: folder of the request texts and the refusals; None: memory.
+        records: folder of the request texts, the refusals and the site's own models; None: memory.
         next_key: the key that this site renews its own with, once all have approved it.
         awaited: sites that its administrator approved to be added or replaced, and that no entry has yet.
         signed_correction: while this file exists, the site signs nothing but the beginning of its ledger.
@@ -187,7 +188,7 @@ class SiteNode:
             replica=self.replica,
             network=network,
             exact_limit=exact_limit,
-            folder=ledger.records,
+            records=ledger.records,
         )
         self._background = BackgroundRunner(self.name)
         # a prepared session waits for the local scan of its run, up to the limit of a scan
@@ -195,26 +196,37 @@ class SiteNode:
         self._prepared_sessions = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
         self._services = self._services_of(limits)
         self.chain = self._chain(genesis, ledger.snapshot_every)
-        preflight = PreflightService(
+        preflight = self._preflight(sources, specs, ledger.records)
+        self._request_handler = self._handler(policy, float(consortium.file.deadline_s), preflight)
+
+    def _handler(self, policy: Policy, deadline_s: float, preflight: PreflightService) -> RequestHandler:
+        return RequestHandler(
+            network=self.network,
+            services=self._services,
+            chain=self.chain,
+            replica=self.replica,
+            deadline_s=deadline_s,
+            exact_limit=policy.exact_requests_per_analyst,
+            health=self.health,
+            records=self._records,
+            preflight=lambda ask, caller: preflight.answer(ask, caller=caller),
+        )
+
+    def _preflight(
+        self,
+        sources: Mapping[str, LocalTable],
+        specs: Mapping[str, Callable[[], SourceSpec]] | None,
+        folder: Path | None,
+    ) -> PreflightService:
+        return PreflightService(
             site=self.name,
             consortium=self.consortium,
             services=self._services,
             sources=sources,
             checks=SourceChecks(specs or {}),
             check_agreement=self._check_agreement,
-            folder=ledger.records,
-            clock=clock,
-        )
-        self._request_handler = RequestHandler(
-            network=network,
-            services=self._services,
-            chain=self.chain,
-            replica=self.replica,
-            deadline_s=float(consortium.file.deadline_s),
-            exact_limit=policy.exact_requests_per_analyst,
-            health=self.health,
-            records=self._records,
-            preflight=lambda ask, caller: preflight.answer(ask, caller=caller),
+            folder=folder,
+            clock=self._clock,
         )
 
     def _peers_of(self, awaited: Mapping[str, Member]) -> PeerClients:
@@ -342,6 +354,11 @@ class SiteNode:
             if time.monotonic() > ends_at:
                 raise SiteUnavailableError(site=self.name, reason=reason)
             time.sleep(WAIT_S)
+
+    @property
+    def own_model(self) -> FederatedModel | None:
+        """The latest model that this site keeps for its own people; None where it has none."""
+        return self._training.own_models.latest
 
     def health(self) -> Health:
         """The state that the doctor command shows."""

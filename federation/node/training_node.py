@@ -17,6 +17,7 @@ from federation.node.ledger.late_entry import accept_entry
 from federation.paillier.cipher import Encryptor
 from federation.training.entry_check import EntryCheck
 from federation.training.helpers import helpers_of, key_of, no_helpers
+from federation.training.own_models import OwnModels
 from federation.training.site_worker import SiteTrainer
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 
 SUMS: Final = "training_sums.sqlite"
+OWN_MODELS: Final = "own_models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class TrainingNode:
 
     admission: TrainingAdmission
     trainer: SiteTrainer
+    own_models: OwnModels
 
     @staticmethod
     def of(
@@ -52,11 +55,11 @@ class TrainingNode:
         replica: Replica,
         network: Network,
         exact_limit: ExactLimit,
-        folder: Path | None,
+        records: Path | None,
     ) -> TrainingNode:
         """Create both; without an aggregator or a key holder for sums by shares alone.
 
-        ``folder`` is where opened sums of shares are kept; None keeps them in memory.
+        ``records`` is where opened sums of shares and own models are kept; None keeps them in memory.
         """
         key = key_of(consortium)
         agreement = EntryCheck(
@@ -89,8 +92,9 @@ class TrainingNode:
 
         def store() -> OpenedSums:
             """Open the store of opened sums, at the first run that adds up by shares."""
-            return OpenedSums(None if folder is None else folder / SUMS)
+            return OpenedSums(None if records is None else records / SUMS)
 
+        own_models = OwnModels(None if records is None else records / OWN_MODELS)
         trainer = SiteTrainer(
             site=site,
             network=network,
@@ -101,5 +105,6 @@ class TrainingNode:
             note=note,
             helpers=no_helpers(consortium) if key is None else helpers_of(consortium),
             local_limit_s=float(consortium.file.local_limit_s),
+            keep_own=own_models.keep,
         )
-        return TrainingNode(admission=admission, trainer=trainer)
+        return TrainingNode(admission=admission, trainer=trainer, own_models=own_models)

@@ -2,8 +2,9 @@
 
 Layer:       federation.paillier.child_process, the lowest module of this package. Standard library.
 Guarantees:  the child is a new program, not a copy of its parent's memory: it knows what came over its pipe and nothing
-             else. No number is in its arguments, its environment or a file; it writes no core file. It ends when its
-             parent has ended: its next write fails.
+             else. No number is in its arguments, its environment or a file; it writes no core file. It imports from
+             where its parent imports, and never from the current folder. It ends when its parent has ended: its next
+             write fails.
 See instead: the computation (``obfuscator_process``, ``power_process``).
 """
 
@@ -24,8 +25,11 @@ def start_child(module: str) -> subprocess.Popen[bytes]:
     Args:
         module: its full name; run as a program.
     """
+    # "-m" alone would import from the current folder first, where others may be able to write
+    paths = os.pathsep.join(path for path in sys.path if path)
     return subprocess.Popen(
-        [sys.executable, "-m", module],
+        [sys.executable, "-P", "-m", module],
+        env=os.environ | {"PYTHONPATH": paths},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ See instead: starting nodes (``federation.processes``), inferring a schema (``in
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tomlkit
@@ -26,7 +27,6 @@ from federation.setup.free_ports import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from federation.setup.settings import ConsortiumSettings, SiteSetup
 
@@ -152,7 +152,8 @@ def site_text(name: str, setup: SiteSetup, *, consortium: str = "consortium.toml
     tables = tomlkit.table(is_super_table=True)
     for table_name, table in setup.tables.items():
         section = tomlkit.table()
-        section["source"] = str(table.source.resolve())
+        is_address = isinstance(table.source, str)
+        section["source"] = table.source if is_address else str(Path(table.source).resolve())
         if table.table is not None:
             section["table"] = table.table
         for key, value in table.format.items():

@@ -21,7 +21,7 @@ from federation.consortium.site_file import SiteConfig, SiteFile
 from federation.errors import ConfigError
 from federation.node.site_process import open_sources
 from federation.setup.infer_schema import guess_table
-from federation.setup.site_rows import file_rows, settings_of
+from federation.setup.site_rows import settings_of, site_rows
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:
@@ -179,13 +179,11 @@ def _counted(table: Table, report: IngestReport) -> list[str]:
 
 
 def _named(folder: Path, name: str, table: Table, own: SiteTable) -> list[str]:
-    """Name levels and units, as they are guessed from the rows of the site's view; of a server's table none."""
-    if server_kind_of(own.source) is not None:
-        return []
-    path = folder / own.source
+    """Name levels and units, as they are guessed from the rows of the site's view."""
+    path: Path | str = own.source if server_kind_of(own.source) is not None else folder / own.source
     try:
-        data = path if own.table is None else path.with_name(f"{path.name}#{own.table}")
-        rows = file_rows("here", data, settings=settings_of(own, folder), view=own.view)
+        data = path if own.table is None else f"{path}#{own.table}"
+        rows = site_rows("here", data, settings=settings_of(own, folder), view=own.view)
         guess = guess_table(rows, name)
         mine = Schema.from_dict(tomllib.loads(guess.schema, parse_float=Decimal)).tables[name]
     except (ConfigError, SchemaError):

@@ -37,7 +37,7 @@ from federation.setup.infer_schema import EPSILON, SHARES, guess_table
 from federation.setup.joining import MemberFolder, address_faults, write_member
 from federation.setup.running import check_may_join, is_bound
 from federation.setup.settings import ConsortiumSettings
-from federation.setup.site_rows import file_rows
+from federation.setup.site_rows import site_rows
 from federation.setup.whole_files import PRIVATE, new_folder, put
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import encode
@@ -91,7 +91,7 @@ class FoundingPlan:
     name: str
     site: str
     address: str
-    data: Path
+    data: Path | str
     invited: Mapping[str, str]
     table: str = "patients"
     days: int = 14
@@ -121,7 +121,7 @@ def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[P
     members = {plan.site: "site"} | dict(plan.invited)
     _check_plan(plan, members)
     at = int(time.time()) if now is None else now
-    given = file_rows(plan.site, plan.data, settings=plan.settings, view=plan.view)
+    given = site_rows(plan.site, plan.data, settings=plan.settings, view=plan.view)
     rows = given.with_missing_words()
     guess = guess_table(rows, plan.table)
     table = rows.setup(guess.view(plan.view))

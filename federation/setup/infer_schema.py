@@ -13,7 +13,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +22,16 @@ import tomlkit
 from analytics.errors import SchemaError
 from analytics.schema import Schema
 from analytics.sources import SourceSpec
+from analytics.sources.cells import NUMBERS
 from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.file_types import name_mistake
 from federation.errors import ConfigError
 from federation.setup.create import create_consortium
 from federation.setup.fit import check_fit
-from federation.setup.infer_column import Guess, guess_columns, plain_name, round_up
+from federation.setup.infer_column import Guess, column_types, guess_columns, plain_name, round_up
+from federation.setup.server_rows import by_catalogue
 from federation.setup.settings import ConsortiumSettings, SiteSetup
-from federation.setup.site_rows import SiteRows, file_rows
+from federation.setup.site_rows import SiteRows, site_rows
 from smpc.computing_sites import COMPUTING_SITES
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ class GuessedTable:
 def init_consortium(
     folder: Path,
     *,
-    sites: Mapping[str, Path],
+    sites: Mapping[str, Path | str],
     table: str = "patients",
     has_dealer: bool = True,
     tell: Callable[[str], None] = lambda _: None,
@@ -107,7 +109,8 @@ def init_consortium(
 
     Args:
         folder: the target; must not exist, or be empty.
-        sites: each site's file, of any kind that sources have; ``FILE#TABLE`` names the table in a database.
+        sites: each site's file, of any kind that sources have, ``FILE#TABLE`` for a table in a database; or
+            ``ADDRESS#SCHEMA.TABLE`` for one in a server.
         table: the table's name in SQL.
         has_dealer: otherwise the first three sites compute without one.
         tell: called with each remark on values of a site outside the inferred schema, with counts and values: they are
@@ -176,7 +179,7 @@ def guess_schema(
     rows = []
     for site, given in tables.items():
         if isinstance(given, Path | str):
-            rows.append(file_rows(site, Path(given), settings={}, view=view))
+            rows.append(site_rows(site, given, settings={}, view=view))
         elif isinstance(given, SourceSpec):
             own = view if given.view == DEFAULT_VIEW else given.view
             rows.append(SiteRows(site=site, rows=given, cells=given.cells, view=own))
@@ -205,6 +208,14 @@ def guess_table(rows: SiteRows, table: str, *, n_sites: int | None = None) -> Gu
     """
     with rows.inspected() as connection:
         n_rows, guesses = guess_columns(connection, rows.cells)
+        types = column_types(connection)
+    if isinstance(rows.rows, SourceSpec):
+        guesses = by_catalogue(rows.rows, rows.view, guesses, rows.site)
+        if rows.rows.engine:  # there a text is compared as a text
+            guesses = [
+                replace(guess, unit_form="text") if types.get(guess.source) not in NUMBERS else guess
+                for guess in guesses
+            ]
     names = Counter(guess.name for guess in guesses)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
@@ -233,7 +244,7 @@ def _guessed(rows: Sequence[SiteRows], table: str, tell: Callable[[str], None]) 
     return guess
 
 
-def _check_names(sites: Mapping[str, Path], table: str, *, fewest: int) -> None:
+def _check_names(sites: Mapping[str, Path | str], table: str, *, fewest: int) -> None:
     mistakes = [f"site name {name!r} {mistake}" for name in sites if (mistake := name_mistake(name))]
     if plain_name(table) != table:
         mistakes.append(f"table name {table!r} must start with a letter and hold only a-z, 0-9 and _")
@@ -245,7 +256,7 @@ def _check_names(sites: Mapping[str, Path], table: str, *, fewest: int) -> None:
 
 
 def _all_rows(
-    sites: Mapping[str, Path], settings: Mapping[str, Mapping[str, Any]], views: Mapping[str, str]
+    sites: Mapping[str, Path | str], settings: Mapping[str, Mapping[str, Any]], views: Mapping[str, str]
 ) -> list[SiteRows]:
     """Every site's rows, with the words for "missing" that stand among its numbers; all mistakes at once."""
     found: list[SiteRows] = []
@@ -253,7 +264,7 @@ def _all_rows(
     for site, path in sites.items():
         try:
             view = views.get(site, DEFAULT_VIEW)
-            found.append(file_rows(site, path, settings=settings.get(site, {}), view=view))
+            found.append(site_rows(site, path, settings=settings.get(site, {}), view=view))
         except ConfigError as error:
             mistakes += error.mistakes
     plain: list[SiteRows] = []

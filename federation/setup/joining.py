@@ -24,7 +24,7 @@ from federation.paillier.key_files import PRIVATE_KEY_FILE, create_private_key_f
 from federation.setup.create import site_text
 from federation.setup.infer_schema import POLICY, guess_table
 from federation.setup.settings import SiteSetup, TableSetup
-from federation.setup.site_rows import SiteRows, file_rows
+from federation.setup.site_rows import SiteRows, site_rows
 from federation.setup.whole_files import PRIVATE, new_folder, put
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def join(
     folder: Path,
     *,
     address: str = "",
-    data: Path | None = None,
+    data: Path | str | None = None,
     engine: str = "crypten",
     settings: Mapping[str, Any] | None = None,
     view: str = DEFAULT_VIEW,
@@ -227,7 +227,7 @@ def address_faults(name: str, role: str, address: str) -> list[str]:
 
 
 def _checked(
-    invitation: Invitation, address: str, data: Path | None, settings: Mapping[str, Any], view: str
+    invitation: Invitation, address: str, data: Path | str | None, settings: Mapping[str, Any], view: str
 ) -> SiteRows | None:
     name, is_site = invitation.name, invitation.role == "site"
     mistakes = address_faults(name, invitation.role, address)
@@ -237,7 +237,7 @@ def _checked(
         mistakes.append(f"--data: {invitation.role} {name} brings no data")
     if mistakes:
         raise ConfigError(mistakes=mistakes)
-    return None if data is None else file_rows(name, data, settings=settings, view=view)
+    return None if data is None else site_rows(name, data, settings=settings, view=view)
 
 
 def _viewed(rows: SiteRows, table: str) -> TableSetup:

@@ -18,13 +18,13 @@ class TableSetup:
     """The source of a table's rows.
 
     Attributes:
-        source: a file of any kind that sources have; read in place, never copied.
+        source: a file of any kind that sources have, read in place, never copied; or the address of a server.
         view: one SELECT over ``source``.
-        table: the table in a database's file, the sheet in a workbook.
-        format: further keys of the site file that say how the file is written, such as delimiter and missing.
+        table: the table in a database, the sheet in a workbook.
+        format: further keys of the site file: how the file is written, or how the server is reached.
     """
 
-    source: Path
+    source: Path | str
     view: str = "SELECT * FROM source"
     table: str | None = None
     format: Mapping[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""One site's rows before there is a schema: the file or frame, how it is written, and the view over it.
+"""One site's rows before there is a schema: the file, table or frame, how it is written, and the view over it.
 
-Layer:       federation.setup.site_rows, above settings.
+Layer:       federation.setup.site_rows, above settings and server_rows.
 Guarantees:  each mistake names the site, and none holds a value.
 See instead: inferring the schema (``infer_schema``), reading rows (``analytics.sources``).
 """
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources import CellRules, SourceSpec, open_frame, open_table
-from analytics.sources.formats import ENDINGS, kind_of, named_source
+from analytics.sources.formats import ENDINGS, kind_of, named_source, server_kind_of
 from analytics.sources.inspection import inspected
 from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.site_file import SiteTable
 from federation.errors import ConfigError
 from federation.setup.infer_column import Connection, data_in_header, missing_words
+from federation.setup.server_rows import server_spec
 from federation.setup.settings import TableSetup
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sources import LocalTable
 
+OF_SERVERS = ("engine", "password_env", "password_file", "source_version")
 LISTS = ("missing", "yes", "no", "dates")
-TEXTS = ("delimiter", "quote", "encoding", "decimal", "harmonise")
+PATHS = ("harmonise", "password_file")
+TEXTS = ("delimiter", "quote", "encoding", "decimal", "harmonise", *OF_SERVERS)
 _NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "none": ""}
 
 
@@ -91,9 +94,8 @@ class SiteRows:
         Args:
             view: over ``source``.
         """
-        return TableSetup(
-            source=self.rows.path, view=view, table=self.rows.relation or None, format=self.format
-        )
+        source = self.rows.path if self.rows.server is None else self.rows.server.url
+        return TableSetup(source=source, view=view, table=self.rows.relation or None, format=self.format)
 
     def with_missing_words(self) -> SiteRows:
         """Add the usual words for "missing" that stand among its numbers.
@@ -101,6 +103,8 @@ class SiteRows:
         Raises:
             ConfigError: the rows cannot be read, or the header row looks like data.
         """
+        if isinstance(self.rows, SourceSpec) and self.rows.engine:
+            return self  # cells of a table that stays in its server have types, and no words for them
         with self.inspected() as connection:
             if data_in_header(connection):
                 reason = "the header row looks like a row of data: it needs the columns' names, as they stand in shared files"
@@ -118,18 +122,25 @@ class SiteRows:
         return text if is_named else f"{self.site}: {text}"
 
 
-def file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str) -> SiteRows:
-    """The rows of a file.
+def site_rows(site: str, given: Path | str, *, settings: Mapping[str, Any], view: str) -> SiteRows:
+    """The rows of a file, or of a table in a server.
 
     Args:
         site: the site.
-        given: a path, ``FILE#TABLE`` for a table in a database or a sheet in a workbook.
-        settings: keys of the site file that say how it is written.
+        given: a path, ``FILE#TABLE`` for a table in a database or a sheet in a workbook, or ``ADDRESS#SCHEMA.TABLE``.
+        settings: keys of the site file that say how it is written, or how the server is reached.
         view: one SELECT over ``source``.
 
     Raises:
-        ConfigError: no such file or kind, or a setting is wrong.
+        ConfigError: no such file, kind, server or table, or a setting is wrong.
     """
+    if server_kind_of(str(given)) is None:
+        return _file_rows(site, Path(given), settings=settings, view=view)
+    spec = server_spec(site, str(given), settings)
+    return SiteRows(site=site, rows=spec, cells=spec.cells, view=view, format=settings)
+
+
+def _file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str) -> SiteRows:
     path, relation = named_source(str(given))
     path = path.resolve()
     kind = kind_of(path)
@@ -137,6 +148,9 @@ def file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str)
         raise ConfigError(
             mistakes=[f"{site}: {given} is none of {', '.join(ENDINGS)}; export the table to one of these"]
         )
+    if given_keys := [key for key in OF_SERVERS if key in settings]:
+        reason = f"{', '.join(given_keys)}: for a server, whose address is the source"
+        raise ConfigError(mistakes=[f"{site}: {reason}"])
     try:
         own = SiteTable.model_construct(source=str(path), **settings)
         spec = SourceSpec(kind=kind, path=path, relation=relation, **own.source_format())
@@ -157,8 +171,9 @@ def settings_of(table: SiteTable, folder: Path) -> dict[str, Any]:
         folder: where the site file lies.
     """
     found = table.model_dump(include={*TEXTS, *LISTS}, exclude_none=True)
-    if table.harmonise is not None:
-        found["harmonise"] = str((folder / table.harmonise).resolve())
+    for key in PATHS:
+        if key in found:
+            found[key] = str((folder / found[key]).resolve())
     return found
 
 
@@ -191,9 +206,7 @@ def read_settings(texts: list[str], sites: list[str]) -> dict[str, dict[str, Any
             if key in LISTS:
                 found[own].setdefault(key, []).append(value)
             else:
-                found[own][key] = (
-                    str(Path(value).resolve()) if key == "harmonise" else _NAMED.get(value, value)
-                )
+                found[own][key] = str(Path(value).resolve()) if key in PATHS else _NAMED.get(value, value)
     if mistakes:
         raise ConfigError(mistakes=mistakes)
     return found

@@ -14,5 +14,9 @@ entry_check         from a complete ledger entry to its attempt: every party's o
 site_worker         a site's side of a run: note, compute, encrypt, send, follow the opened sums
 helpers             the pinned public key, and the names of the two helpers
 coordinator         the analyst's side of a run: acceptance at every site, then charge, start, gather, step
+scores              figures of predictions on the caller's own rows
 estimators          trained models with the habits of scikit-learn, such as ``FederatedLogisticRegression``
+own_models          what a strategy that keeps a state leaves at a site, for the site's own people
+model_file          reads a saved model of any kind
+evaluation          figures of a model over all sites' rows, from one noisy histogram
 """

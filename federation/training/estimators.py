@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     from federation.training.models.base import Model
     from federation.training.outcome import Outcome, Progress
+    from federation.training.round_plan import RunPlan
 
-_MAX_FILE_BYTES: Final = 1 << 24
+MAX_FILE_BYTES: Final = 1 << 24
 _FITTED: Final = ("n_iter_", "history_", "feature_names_out_")
 
 
@@ -169,14 +170,25 @@ class FederatedModel:
     @classmethod
     def from_outcome(cls, outcome: Outcome) -> Self:
         """Make a fitted model from a run that was driven without ``fit``."""
-        task = outcome.plan.task
+        model = cls(**cls._params_of(outcome.plan.task))
+        return model._take(outcome)
+
+    @classmethod
+    def from_parameters(cls, plan: RunPlan, parameters: tuple[int, ...]) -> Self:
+        """Make a fitted model of a plan from parameters in units of ``2**-32``; it has no history and no price."""
+        model = cls(**cls._params_of(plan.task))
+        model._learned(plan.encoding, parameters, [], None)
+        return model
+
+    @classmethod
+    def _params_of(cls, task: TrainingTask) -> dict[str, Any]:
+        """Return a task's parameters as those of a model."""
         given: dict[str, Any] = {name: getattr(task, name) for name in cls._names()} | dict(task.options)
         for name, value in given.items():
             given[name] = float(value) if isinstance(value, Fraction) else value
         if task.learning_rate == default_rate(task.model, task.strategy):
             given["learning_rate"] = None
-        model = cls(**given)
-        return model._take(outcome)
+        return given
 
     def predict(self, frame: pd.DataFrame | npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the model's prediction for each row, shape ``(n,)``.
@@ -237,7 +249,7 @@ class FederatedModel:
         except OSError as error:
             raise ConfigError(mistakes=[f"cannot read {path.name}: {error.strerror}"]) from error
         try:
-            document = json.loads(data) if len(data) <= _MAX_FILE_BYTES else None
+            document = json.loads(data) if len(data) <= MAX_FILE_BYTES else None
             return cls._from_document(document)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ConfigError(mistakes=[f"{path.name} is not a saved model"]) from error

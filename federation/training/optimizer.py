@@ -67,6 +67,7 @@ class Descent:
         parameters: integers in units of ``2**-32``.
         velocity: the same unit.
         squares: squared norms of the opened sums so far, added up, squared grid units.
+        move_range: largest move of the next round, as a strategy keeps it; 0 where it keeps none.
         squares_each: squares of each parameter's gradients, as a strategy keeps them; empty where it keeps none.
         n_steps: rounds taken.
     """
@@ -76,6 +77,7 @@ class Descent:
     velocity: tuple[int, ...]
     squares: int = 0
     squares_each: tuple[int, ...] = ()
+    move_range: int = 0
     n_steps: int = 0
 
     @staticmethod

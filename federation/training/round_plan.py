@@ -32,7 +32,7 @@ from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout
 from federation.paillier.validation import FLOOR_BITS
 from federation.training.features import Encoding, encode_table
 from federation.training.models.registry import MODELS
-from federation.training.models.score_histogram import ScoreHistogram
+from federation.training.models.score_histogram import N_BINS, ScoreHistogram
 from federation.training.optimizer import Descent, UpdateRule, check_integers
 from federation.training.round_price import Priced, RoundEvent, calibrated, root_up, variance_of
 from federation.training.strategies.base import PrivateForm, RunShape
@@ -148,7 +148,7 @@ class RunPlan:
     @property
     def length(self) -> int:
         """Numbers in an update."""
-        return self.sum_length + self.strategy.extra_numbers
+        return self.strategy.length(self.shape)
 
     @property
     def step(self) -> Fraction:
@@ -200,6 +200,8 @@ class RunPlan:
             n_sites=len(self.terms.sites),
             clamp=self.clamp,
             options=dict(self.task.options),
+            is_private=not self.task.exact,
+            n_head=self.model.n_head(self.encoding),
         )
 
     def start(self) -> Descent:
@@ -327,6 +329,7 @@ class RunPlan:
             "model": self.task.model,
             "strategy": self.task.strategy,
             "parameters": list(self.encoding.labels),
+            "n_parameters": self.model.size(self.encoding),
             "rounds": self.task.rounds,
             "ciphertexts_per_update": 0 if self.is_shared else layout.count,
             "bytes_per_update": bytes_per_update,
@@ -398,6 +401,8 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
         )
     if task.evaluate is not None and (not encoding.outcome.classes or len(task.evaluate) != size):
         raise ConfigError(mistakes=["evaluate: does not fit a model of classes with these features"])
+    if task.evaluate is not None and len(encoding.outcome.classes) > N_BINS:
+        raise ConfigError(mistakes=[f"evaluate: counts at most {N_BINS} classes"])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
     mistakes = _strategy_mistakes(plan)
     if mistakes:
@@ -410,6 +415,8 @@ def _strategy_mistakes(plan: RunPlan) -> list[str]:
     """Return why the strategy cannot train this: what its rule does not know, and what an epsilon does not cover."""
     task, strategy = plan.task, plan.strategy
     found = strategy.mistakes(plan.rule)
+    if task.report_loss and not strategy.sends_loss:
+        found.append(f"report_loss: {strategy.name} sends no loss, so it has to be left out")
     if task.epsilon is not None and strategy.private_form is None:
         found.append(f"strategy: {strategy.name} trains without an epsilon only")
     if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:
@@ -418,7 +425,7 @@ def _strategy_mistakes(plan: RunPlan) -> list[str]:
             found.append(
                 f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum does not cover it"
             )
-        if strategy.n_sums(plan.shape.options) != 1 or strategy.extra_numbers:
+        if strategy.n_sums(plan.shape.options) != 1 or plan.length != plan.sum_length:
             found.append(
                 f"strategy: {strategy.name} needs more than one sum, and the noise of one sum does not cover it"
             )

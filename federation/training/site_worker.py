@@ -89,7 +89,7 @@ class _Following:
 class SiteTrainer:
     """Takes part in attempts, one after the other; keeps the state of one run at a time."""
 
-    def __init__(  # noqa: PLR0913 - independent settings, by keyword
+    def __init__(  # noqa: PLR0913 - the parts of a site, each by keyword
         self,
         *,
         site: str,
@@ -101,6 +101,7 @@ class SiteTrainer:
         note: Callable[[Entry], object],
         helpers: Helpers,
         local_limit_s: float,
+        keep_own: Callable[[RunPlan, str, Sequence[int]], None] | None = None,
     ) -> None:
         """Take the parts of a site's training.
 
@@ -115,7 +116,9 @@ class SiteTrainer:
                 start, or that was started before.
             helpers: receive updates and answer with sums.
             local_limit_s: seconds for the local scan.
+            keep_own: takes the site's own model of a run whose strategy keeps one; it never leaves the site.
         """
+        self._keep_own = keep_own
         self.site = site
         self._network, self._agreement, self._source_of = network, agreement, source_of
         self._cipher, self._shares, self._note, self._helpers = cipher, shares, note, helpers
@@ -212,6 +215,8 @@ class SiteTrainer:
         values, state.kept = site_update(
             plan, attempted.round_plan, state.cases, state.model, self._noise, state.kept
         )
+        if plan.strategy.keeps_state and self._keep_own is not None:
+            self._keep_own(plan, manifest.attempt.run, state.kept)
         if plan.is_shared:
             receivers = plan.receivers(attempted.request.analyst)
             state.update = self._shared.contribute(values, manifest, receivers=receivers)

@@ -435,3 +435,15 @@ def test_figures_are_int64_and_leave_no_thread(world) -> None:
 
 def test_quoted_names() -> None:
     assert quoted('a"b') == '"a""b"'
+
+
+def test_a_written_default_view_is_the_default_view(tmp_path):
+    """A site's file ends the view with a line end; what reads plain sources faster must still know it."""
+    from analytics.sources.spec import DEFAULT_VIEW
+
+    written = SourceSpec(kind="csv", path=csv(tmp_path, "x\n1\n"), view=f"\n{DEFAULT_VIEW}\n")
+    assert written.view == DEFAULT_VIEW
+    assert (
+        SourceSpec(kind="csv", path=written.path, view="SELECT x FROM source\n").view
+        == "SELECT x FROM source\n"
+    )

@@ -155,6 +155,6 @@ def test_cli_doctor_keeps_to_the_share_that_the_site_declares(site_file):
         site_file.write_text(text)
     found = {(is_good, text) for is_good, what, text in findings if what == "table visits"}
     assert (True, "here.csv: 30 rows read, 30 kept in table visits") in found
-    [(is_good, text)] = [(is_good, text) for is_good, text in found if "column sex" in text]
+    [(is_good, text)] = [(is_good, text) for is_good, text in found if "column sex: 20" in text]
     assert is_good
     assert "20 outside the domain, now missing" in text

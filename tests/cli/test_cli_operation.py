@@ -340,7 +340,7 @@ def test_cli_audit_finds_what_is_wrong(folders, tmp_path):
         (["a=x.csv", "a=y.csv"], "NAME=FILE", 2),
         (["=x.csv"], "NAME=FILE", 2),
         (["a=x.csv"], "at least two sites", 1),
-        (["a=postgresql://h/t", "b=y.csv"], "export the table", 1),
+        (["a=postgresql://h/t", "b=y.csv"], "ADDRESS#SCHEMA.TABLE", 1),
     ],
 )
 def test_cli_init_says_what_it_needs(tmp_path, sites, said, code):

@@ -41,7 +41,7 @@ def test_a_site_sees_its_own_faults_and_what_mends_them(folders, tmp_path):
 
 def test_a_wrong_file_of_thresholds_and_a_wrong_table_are_told(folders, tmp_path):
     site = folders.root / "sites" / "anna"
-    (tmp_path / "quality.toml").write_text("version = 1\n[shares]\nmising = 1\n")
+    (tmp_path / "quality.toml").write_text("version = 1\n[shares]\nmissed = 1\n")
     told = crossward("quality", "--site", site, "--rules", tmp_path / "quality.toml")
     assert told.code == 1
     assert "nearest: missing" in told.err

@@ -83,6 +83,38 @@ def test_cli_train_with_fedavg(ran):
     assert "momentum: fedavg has none" in refused.err
 
 
+def test_cli_evaluate_a_model_from_its_file(ran, session, monkeypatch, tmp_path):
+    from federation.cli import evaluate
+
+    monkeypatch.setattr(evaluate, "open_session", lambda *_: nullcontext(session))
+    out = tmp_path / "model.json"
+    assert ran("epsilon = 0.1\nrounds = 2\n", "--out", out).code == 0
+
+    def asked(*arguments, model=out, epsilon="0.2"):
+        named = ["-c", tmp_path, "--table", "patients", "--target", "disease", "--epsilon", epsilon]
+        return crossward("evaluate", model, *named, *arguments)
+
+    told = asked("--metric", "roc_auc", "--metric", "calibration", "--json")
+    assert told.code == 0, told.err
+    found = json.loads(told.out)
+    assert set(found["metrics"]) == {"roc_auc", "calibration"}
+    assert len(found["counts"][0]) == 20
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "json.md").read_text("utf-8")
+    section = page.split("## evaluate\n")[1].split("\n## ")[0]
+    assert all(f"| `{name}` |" in section for name in found)
+    words = asked()
+    assert "accuracy: " in words.out
+    assert "epsilon: 0.2" in words.out
+    before = spent(session)
+    assert "metrics: must be some of" in asked("--metric", "f1").err
+    assert "--epsilon must be above 0" in asked(epsilon="0").err
+    assert "cannot read none.json" in asked(model=tmp_path / "none.json").err
+    for text in ("[]", "no", '{"format": "crossward/other/1"}'):
+        (tmp_path / "bad.json").write_text(text)
+        assert "bad.json is not a saved model" in asked(model=tmp_path / "bad.json").err
+    assert spent(session) == before
+
+
 def test_cli_an_unaffordable_training_is_refused_before_its_first_round(ran, session):
     """The fault: ten of twenty rounds were run, the budget was gone, and the exit code was 0."""
     before, text = spent(session), "epsilon = 30\nrounds = 20\n"
@@ -262,3 +294,23 @@ def test_cli_train_refuses_a_checkpoint_of_another_task(ran, session, tmp_path):
     assert told.code == 1
     assert "edited" in told.err
     assert spent(session) == before
+
+
+def test_cli_train_waits_for_a_requirement_on_the_data(ran, session):
+    rounds = [row for row in session.budget_rows() if row["sub_budget"] == "training"]
+    told = ran(
+        "epsilon = 0.1\nrounds = 1\n", "--require", "completeness(chol) >= 0.999", "--require-epsilon", "0.5"
+    )
+    assert told.code == 3
+    assert "is not met" in told.err
+    assert [row for row in session.budget_rows() if row["sub_budget"] == "training"] == rounds
+    met = ran(
+        "epsilon = 0.1\nrounds = 1\n",
+        "--require",
+        "completeness(age) >= 0.5",
+        "--require-epsilon",
+        "0.5",
+        "--json",
+    )
+    assert met.code == 0, met.err
+    assert json.loads(met.out)["rounds"] == 1

@@ -4,6 +4,7 @@ import itertools
 import re
 import shlex
 import shutil
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -21,6 +22,8 @@ PAGE = ROOT / "docs" / "operations.md"
 HEART = ROOT / "federation" / "demo" / "data" / "heart_disease"
 COMMAND = re.compile(r"^    (crossward .*)$", re.MULTILINE)
 TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TERMS = re.compile(r"^(    minimum_cell = 12\n.*?)\n\n(?=\S)", re.MULTILINE | re.DOTALL)
+AGE = 'age = { type = "numeric", lower = 0, upper = 120, resolution = 1, bins = [0, 40, 60, 120] }'
 COUNT = "SELECT COUNT(*) AS n FROM patients"
 
 
@@ -34,9 +37,28 @@ def test_the_settings_of_the_page_are_read():
 def a_person_looks(folder):
     """What the page asks of a person, and what a year does: guesses corrected, and entries that are old."""
     agreement = folder / "consortium.toml"
-    agreement.write_text(without_marks(agreement.read_text()))
+    text = without_marks(agreement.read_text())
+    text = re.sub(r"^age = .*$", AGE, text, flags=re.MULTILINE)
+    agreement.write_text(
+        re.sub(r"^exact_dimensions = .*$", 'exact_dimensions = ["sex"]', text, flags=re.MULTILINE)
+    )
     site = folder / "sites" / "anna" / "site.toml"
     site.write_text(site.read_text() + "\n[ledger]\nsnapshot_every = 2\n")
+
+
+def smokers_are_noted(folder):
+    """What the page asks of a person before the agreement is changed: the terms, and a column more in each file and view."""
+    (terms,) = TERMS.findall(PAGE.read_text("utf-8"))
+    (folder / "smoker.toml").write_text(textwrap.dedent(terms))
+    for name in "abc":
+        path = folder.parent / f"{name}.csv"
+        head, *rows = path.read_text("utf-8").splitlines()
+        lines = [f"{head},smoker", *(f"{row},{number % 2}" for number, row in enumerate(rows))]
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+    for site in (folder / "sites").glob("*/site.toml"):
+        site.write_text(
+            site.read_text("utf-8").replace("\nFROM source", ',\n  "smoker"\nFROM source'), "utf-8"
+        )
 
 
 def lose(folder, site):
@@ -77,10 +99,15 @@ def test_the_commands_of_the_page_run_in_their_order(tmp_path, monkeypatch):
             if words[0] == "down":
                 for _ in range(3):
                     ask()  # so that there is something to snapshot, and to archive
+            if "change-agreement" in words:
+                smokers_are_noted(folder)
             if "remove-site" in words:
                 lose(folder, "carl")
             ran = (spawned if words[0] == "up" else crossward)(*words)
             assert ran.code == 0, (command, ran.out, ran.err)
+            if words[:3] == ["ledger", "apply", "smoker.json"]:  # the page says: restart
+                stop_nodes(Folders(root=folder))
+                assert spawned("up", ".", "--detach").code == 0
             if words[0] == "init":
                 a_person_looks(folder)
                 monkeypatch.chdir(folder)

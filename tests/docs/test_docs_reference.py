@@ -15,6 +15,7 @@ from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.registry import STATISTICS
 from federation.audit import Account, RefusalReport
 from federation.audit.exact_pairs import DifferenceReport
+from federation.client.preflight import PreflightFinding
 from federation.diagnostics.finding import Finding
 from federation.node.ledger.summary import LedgerSummary
 from privacy_accounting.audit.price import PriceReport
@@ -48,6 +49,7 @@ REPORTS = {
     "audit price": PriceReport,
     "ledger show": LedgerSummary,
     "doctor": Finding,
+    "preflight": PreflightFinding,
 }
 
 
@@ -143,6 +145,7 @@ def outputs(session):
         "query --explain": session.explain(count, epsilon=0.1).to_dict(),
         "quote": session.quote(count, epsilon=0.1),
         "budget": session.budget_rows(),
+        "preflight": session.preflight().to_dict(),
         "stats": chi.to_dict(),
         "mine": rules.to_dict(),
     }

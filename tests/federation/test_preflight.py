@@ -46,7 +46,7 @@ def copied(folder, **settings):
         own[name] = folder / f"{name}.csv"
         own[name].write_bytes(path.read_bytes())
     specs = {name: SourceSpec(kind="csv", path=path, view=VIEW) for name, path in own.items()}
-    how = {"schema": SCHEMA, "budget": BUDGET, "policy": POLICY} | settings
+    how = {"schema": SCHEMA, "budget": BUDGET, "policy": POLICY, "engine": "numpy"} | settings
     with federation.local(specs, **how) as session:
         yield session, own
 

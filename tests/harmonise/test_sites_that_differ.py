@@ -69,7 +69,7 @@ DIFFERENT = {
     ),
     "a level with a typo": (
         "cleveland",
-        replaced(ASYMPTOMATIC, ', 4 = "asymtomatic"'),
+        replaced(ASYMPTOMATIC, ', 4 = "without_pain"'),
         [("level-unknown", "cp"), ("level-missing", "cp")],
     ),
     "a date where the schema has a number": (
@@ -98,9 +98,9 @@ def test_a_level_without_a_word_is_listed_and_a_level_of_no_patient_too(tmp_path
     (fault,) = opening_faults(source(tmp_path / "a", "cleveland", replaced(ASYMPTOMATIC, "")), TABLE)
     assert fault.reason.endswith("no word or code of the mapping gives: asymptomatic")
     unknown, _ = opening_faults(
-        source(tmp_path / "b", "cleveland", replaced(ASYMPTOMATIC, ', 4 = "asymtomatic"')), TABLE
+        source(tmp_path / "b", "cleveland", replaced(ASYMPTOMATIC, ', 4 = "without_pain"')), TABLE
     )
-    assert "not in the schema's domain, and counts as missing: asymtomatic" in unknown.reason
+    assert "not in the schema's domain, and counts as missing: without_pain" in unknown.reason
     codes = "local,joint\nA,typical\nB,atypical\nC,non_anginal\n"
     spec = source(tmp_path / "c", "switzerland")
     (tmp_path / "c" / "schmerz.csv").write_text(codes)

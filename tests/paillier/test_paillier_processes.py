@@ -1,5 +1,6 @@
 """A sum that is opened in several processes: the same numbers, and nothing where one of them fails."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -171,8 +172,28 @@ def test_the_key_is_in_no_argument_and_in_no_environment(small_key, encryptor, m
     Decryptor(small_key, processes=2).decrypt(encryptor.encrypt([1] * COUNT), count=COUNT)
     assert len(seen) == 2
     for arguments, more in seen:
-        assert arguments == [sys.executable, "-m", power_process.__name__]
-        assert set(more) == {"stdin", "stdout", "stderr", "bufsize", "close_fds"}
+        assert arguments == [sys.executable, "-P", "-m", power_process.__name__]
+        assert set(more) == {"env", "stdin", "stdout", "stderr", "bufsize", "close_fds"}
+        assert set(more["env"]) == set(os.environ) | {"PYTHONPATH"}
+        assert f"{small_key.p:x}" not in "".join(more["env"].values())
+
+
+def test_attack_a_module_in_the_current_folder_is_not_run(small_key, encryptor, tmp_path, monkeypatch):
+    """A folder that others can write to: a package of our name there would get the key."""
+    package = tmp_path / "federation" / "paillier"
+    package.mkdir(parents=True)
+    spoil = "raise SystemExit('another program ran')\n"
+    for path in (
+        package.parent / "__init__.py",
+        package / "__init__.py",
+        tmp_path / "gmpy2.py",
+        tmp_path / "json.py",
+    ):
+        path.write_text(spoil)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *(path for path in sys.path if path)])
+    data = encryptor.encrypt([5] * COUNT)
+    assert Decryptor(small_key, processes=2).decrypt(data, count=COUNT) == [5] * COUNT
 
 
 def test_a_child_whose_parent_ended_while_it_wrote_computes_nothing():

@@ -4,6 +4,7 @@ import datetime as dt
 import tomllib
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -59,6 +60,7 @@ HEART_COLUMNS = {
 }
 
 
+@cache
 def hospital(name):
     return checked(SourceSpec(kind="csv", path=HEART / f"{name}.csv"), HEART_COLUMNS)
 

@@ -71,7 +71,7 @@ dimension = "validity"
             "version = 1\nshare = 1",
             ["share: there is no such key; nearest: shares; there are version, shares, tables"],
         ),
-        ("version = 1\n[shares]\nmising = 0.1", ["shares.mising: there is no such key; nearest: missing"]),
+        ("version = 1\n[shares]\nmissed = 0.1", ["shares.missed: there is no such key; nearest: missing"]),
         ("version = 1\n[shares]\nmissing = 1.5\nrules = -1", ["shares.missing: ", "shares.rules: "]),
         ("version = 1\n[shares]\nmissing = nan", ["shares.missing: must be a finite number"]),
         ("version = 1\n[tables.patient]", ["tables.patient: there is no such table; nearest: patients"]),

@@ -1,11 +1,17 @@
-"""A PostgreSQL server of the test run's own, with logins that need passwords."""
+"""A PostgreSQL server and a Spark cluster of the test run's own, with logins that need secrets."""
 
 import pytest
 
-from tests.sources import servers
+from tests.sources import servers, spark_cluster
 
 
 @pytest.fixture(scope="session")
 def server():
     """One for the session, or a skip with a loud line."""
     yield from servers.for_tests()
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """One for the session, or a skip with a loud line."""
+    yield from spark_cluster.for_tests()

@@ -8,7 +8,7 @@ import pytest
 from analytics.errors import SchemaMismatchError
 from analytics.schema.data_faults import CODES
 from analytics.sources import SourceSpec, open_table
-from analytics.sources.dry_opening import OpeningFault, opening_faults
+from analytics.sources.dry_opening import OpeningFault, opening_faults, public_faults
 from analytics.sources.formats import FORMATS
 from analytics.sources.formats.base import HasHeading
 from tests.harmonise.harmonise_world import numeric, site, table
@@ -129,7 +129,7 @@ def test_each_fault_has_its_code_and_a_column_of_the_schema_alone(tmp_path):
         "missing": (SourceSpec(kind="csv", path=tmp_path / "gone.csv"), [("source", "")]),
         "other delimiter": (plain(tmp_path, rows, delimiter=";"), [("source", "")]),
         "view with a typo": (plain(tmp_path, rows, view="SELECT agee FROM source"), [("view", "")]),
-        "no SQL": (plain(tmp_path, rows, view="SELEKT 1"), [("view", "")]),
+        "no SQL": (plain(tmp_path, rows, view="CHOOSE 1"), [("view", "")]),
         "a date": (
             plain(tmp_path, rows, view="SELECT DATE '2020-01-01' AS age, secret_name FROM source"),
             [("column-type", "age"), ("column-missing", "kind")],
@@ -187,3 +187,64 @@ def test_a_server_tells_its_columns_by_its_catalogue(server):
             assert found(lacks) == [("column-missing", "age"), ("column-missing", "kind")]
             down = server.spec("research.dry", engine=engine, access={"url": "postgresql://r@127.0.0.1:1/x"})
             assert found(down) == [("source", "")]
+
+
+# -- types that a program may have taken from rows ------------------------------------------------------------------
+
+
+def typed(folder, kind, columns):
+    """A file whose writer chose the types."""
+    import duckdb
+
+    folder.mkdir(exist_ok=True)
+    path = folder / f"rows.{kind}"
+    with duckdb.connect(str(path) if kind == "duckdb" else ":memory:") as connection:
+        connection.execute(f"CREATE TABLE v AS SELECT {columns}")
+        if kind == "parquet":
+            connection.execute(f"COPY v TO '{path}' (FORMAT parquet)")
+    return SourceSpec(kind=kind, path=path, relation="v" if kind == "duckdb" else "")
+
+
+VIEWS = (
+    "SELECT * FROM source",
+    "SELECT age + 1 AS age, kind FROM source",
+    "SELECT age, upper(kind) AS kind FROM source",
+    "SELECT age FROM source",
+    "SELECT aeg AS age, knd AS kind FROM source",
+    "SELECT age, kind FROM sauce",
+    "CHOOSE",
+)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "duckdb"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_leaves_the_site_does_not_depend_on_types_that_its_rows_may_have_made(kind, view, tmp_path):
+    """The attack: one cell with a text, or one missing value, makes a program write a column with another type."""
+    answers = set()
+    for place, columns in enumerate(
+        (
+            "1 AS age, 2 AS kind",
+            "'old' AS age, 2 AS kind",
+            "1.5 AS age, 2.0 AS kind",
+            "DATE '2020-01-01' AS age, TRUE AS kind",
+        )
+    ):
+        spec = replace(typed(tmp_path / str(place), kind, columns), view=view)
+        answers.add(tuple((fault.code, fault.column) for fault in public_faults(spec, OWN)))
+    assert len(answers) == 1, answers
+    own = opening_faults(spec, OWN)  # the administrator is told the types too
+    assert any(fault.code in {"column-type", "column-missing", "view"} for fault in own)
+
+
+def test_names_alone_still_leave_the_site(tmp_path):
+    spec = typed(tmp_path, "parquet", "1 AS age")
+    assert [(each.code, each.column) for each in public_faults(spec, OWN)] == [("column-missing", "kind")]
+    gone = replace(spec, view="SELECT aeg AS age FROM source")
+    assert [each.code for each in public_faults(gone, OWN)] == ["view"]
+
+
+def test_every_column_that_a_view_asks_for_in_vain_is_named(tmp_path):
+    view = "SELECT as_number(aeg) AS age, knd + 0 AS kind, sex FROM source"
+    faults = opening_faults(plain(tmp_path, "age,kind\n1,2\n", view=view), OWN)
+    assert [fault.code for fault in faults][:3] == ["view", "view", "view"]
+    assert [name in str(faults) for name in ("column aeg", "column knd", "column sex")] == [True] * 3

@@ -9,19 +9,23 @@ import pytest
 from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.engines.postgresql_engine import PostgreSQLEngine
+from analytics.sources.engines.spark_engine import SparkEngine
 from analytics.sources.loading import connect, shut
 from analytics.sources.local_table import LocalTable
 from analytics.sources.report import IngestReport
+from analytics.sources.servers import spark_session
 from analytics.sources.servers.access import READ_ONLY
 from analytics.sources.servers.access import connect as server_session
 
 LONG = {
     "duckdb": "SELECT 0, count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range < 0",
     "postgres": "SELECT 0, count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a + b < 0",
+    "spark": "SELECT 0, count(*) FROM range(1000000) a, range(1000000) b WHERE a.id + b.id < 0",
 }
 MANY = {
     "duckdb": "SELECT range AS x FROM range(20000)",
     "postgres": "SELECT x FROM generate_series(1, 20000) AS many(x)",
+    "spark": "SELECT id AS x FROM range(20000)",
 }
 
 
@@ -46,7 +50,18 @@ def postgresql_engine(request):
     )
 
 
-ENGINES = (duckdb_engine, pytest.param(postgresql_engine, marks=pytest.mark.slow))
+def spark_engine(request):
+    session = spark_session.connect(request.getfixturevalue("cluster").access(), "t")
+    kept = spark_session.keep(session, "SELECT id AS x, id % 3 AS g FROM range(9)")
+    kept.createOrReplaceTempView("t")
+    return SparkEngine(session, source="t", kept=kept)
+
+
+ENGINES = (
+    duckdb_engine,
+    pytest.param(postgresql_engine, marks=pytest.mark.slow),
+    pytest.param(spark_engine, marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+)
 
 
 @pytest.fixture(params=ENGINES)

@@ -117,7 +117,7 @@ def _dtype(values: tuple) -> str:
     return "float64" if known and all(isinstance(value, int | float) for value in known) else "object"
 
 
-SERVERS = {"postgresql"}  # their contract is in test_postgresql
+SERVERS = {"postgresql", "spark"}  # their contracts are in test_postgresql and test_spark
 
 
 def _for_excel(value: object) -> object:

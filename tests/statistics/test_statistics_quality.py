@@ -19,7 +19,7 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import Schema
 from analytics.sources import open_frame
 from analytics.statistics.blocks import Measure
-from analytics.statistics.profiles.quality import ColumnQuality, QualityAnswer
+from analytics.statistics.quality_answer import ColumnQuality, QualityAnswer
 from analytics.statistics.ratio_interval import ratio_interval
 from analytics.statistics.requirements import Requirement, read_requirements
 

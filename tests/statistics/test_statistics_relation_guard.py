@@ -12,7 +12,13 @@ from statistic_world import StatisticWorld, heart_world
 from analytics.disclosure.statistic_run import run_cost
 from analytics.schema import Schema
 from analytics.statistics import fit_guard, gram_rows
-from analytics.statistics.relation_guard import Places, monomials, n_monomials, spanning_counts
+from analytics.statistics.relation_guard import (
+    Places,
+    _is_definite,
+    monomials,
+    n_monomials,
+    spanning_counts,
+)
 from smpc.operations.reveal import reveal_to_all
 from tests.examples import costly_law
 
@@ -289,6 +295,20 @@ def test_law_no_more_people_are_counted_than_a_relation_fails_in(columns, seed, 
 def test_law_sites_together_count_no_more_than_fail(attack, seed, n_off, n_sites):
     data, left = attacked(attack, n_off, seed)
     assert min(counts_of(data, ATTACKS[attack], n_sites=n_sites)) <= np.count_nonzero(left)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 40), st.floats(-1e-6, 1e-6))
+def test_law_a_matrix_is_definite_where_its_least_eigenvalue_is_above_zero(seed, size, least):
+    """The oracle: eigenvalues that are put in, among them some of both signs next to 0."""
+    generator = np.random.default_rng(seed)
+    turned, _ = np.linalg.qr(generator.normal(size=(size, size)))
+    values = np.concatenate([[least], generator.uniform(1e-5, 1, size - 1)])
+    matrix = (turned * values) @ turned.T
+    matrix = (matrix + matrix.T) / 2
+    if abs(least) > 1e-12:
+        assert _is_definite(matrix) == (least > 0)
+    assert not _is_definite(matrix - 2 * np.eye(size))
+    assert not _is_definite(np.zeros((size, size)))
 
 
 def test_the_counts_do_not_depend_on_the_order_of_people_and_need_as_many_as_monomials():

@@ -20,8 +20,9 @@ def scikit_world(key, folder, name, outcome, *, rows_max=1000):
     frame, names = scikit_frame(name, "y")
     columns = {}
     for column in names:
-        power = math.floor(math.log10(frame[column].abs().max()))
-        bound = Decimal(math.ceil(frame[column].abs().max() / 10.0**power)).scaleb(power)
+        largest = frame[column].abs().max() or 1.0  # a column of zeros
+        power = math.floor(math.log10(largest))
+        bound = Decimal(math.ceil(largest / 10.0**power)).scaleb(power)
         lower = "0" if frame[column].min() >= 0 else format(-bound, "f")
         step = format(Decimal(1).scaleb(power - 4), "f")
         columns[column] = {"type": "numeric", "lower": lower, "upper": format(bound, "f"), "resolution": step}

@@ -43,19 +43,17 @@ def test_it_is_priced_as_fedavg_is(made):
 
 def test_without_a_pull_it_is_fedavg_to_the_last_bit(made):
     plan = made.plan(task_of(**(PRIVATE | {"strategy": "fedprox", "mu": 0})))
-    own = plan.start().parameters
-    moved = tuple(value + 12345 for value in own)
-    assert plan.strategy.pulled(plan.shape, own, moved) == moved
+    moved = tuple(value + 12345 for value in plan.start().parameters)
+    assert plan.strategy.pulled(plan.shape, plan.start(), moved) == moved
 
 
 def test_a_strong_pull_keeps_the_local_steps_near_the_public_model(made):
     far, near = (
         made.plan(task_of(**(PRIVATE | {"strategy": "fedprox", "mu": mu}))) for mu in ("0.01", "1000")
     )
-    start = (0,) * 5
     moved = (1 << 32,) * 5
-    assert far.strategy.pulled(far.shape, start, moved)[0] > 0.9 * 2**32
-    assert 0 < near.strategy.pulled(near.shape, start, moved)[0] < 0.001 * 2**32
+    assert far.strategy.pulled(far.shape, far.start(), moved)[0] > 0.9 * 2**32
+    assert 0 < near.strategy.pulled(near.shape, near.start(), moved)[0] < 0.001 * 2**32
 
 
 @pytest.mark.parametrize(

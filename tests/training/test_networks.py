@@ -246,3 +246,46 @@ plan.next(plan.start(), [1] * plan.length)
 sys.exit(any(m.split(".")[0] in ("torch", "crypten") for m in sys.modules))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_parameters_at_the_end_of_their_range_give_finite_numbers_that_fit_their_slots(name):
+    """After the charge data never cause an error, wherever the parameters are."""
+    outcome = next(
+        each
+        for each in (KIND, RATE, Feature(name="y", kind="boolean"))
+        if MODELS[name].outcome_mistake(each) is None
+    )
+    encoding = Encoding(features=FEATURES, outcome=outcome)
+    generator = np.random.default_rng(2)
+    size = MODELS[name].size(encoding)
+    cases = cases_of(7, generator.integers(0, 2, 7).astype(float))
+    for theta in (
+        np.full(size, 2.0**20),
+        np.full(size, -(2.0**20)),
+        generator.choice([-1, 1], size) * 2.0**20,
+    ):
+        found = MODELS[name].unit_vectors(cases, theta)
+        assert np.isfinite(found.gradients).all()
+        assert abs(found.gradients).max() <= 4 * MODELS[name].row_bound  # a unit has at most four rows
+        assert np.isfinite(found.losses).all()
+        assert np.isfinite(MODELS[name].predict(encoding, theta, cases.matrix)).all()
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_row_by_itself_is_predicted_with_the_same_bits_wherever_it_lies(name):
+    """An evaluation puts each row into a bin by its prediction."""
+    outcome = next(
+        each
+        for each in (KIND, RATE, Feature(name="y", kind="boolean"))
+        if MODELS[name].outcome_mistake(each) is None
+    )
+    encoding = Encoding(features=FEATURES, outcome=outcome)
+    theta = np.random.default_rng(4).normal(size=MODELS[name].size(encoding))
+    row = np.array([0.3, -0.7, 0.11, 0.99, 1.0])
+    found = set()
+    for offset in range(8):
+        buffer = np.zeros(64)
+        buffer[offset : offset + 5] = row
+        found.add(MODELS[name].predict(encoding, theta, buffer[offset : offset + 5][None, :]).tobytes())
+    assert len(found) == 1

@@ -56,7 +56,7 @@ def test_a_later_refusal_of_the_key_holder_leaves_the_model_so_far(made):
     honest = cipher._encryptor
 
     class Cheat:
-        key, calls = made.public, 0
+        key, calls, pool = made.public, 0, honest.pool
 
         def encrypt(self, plaintexts):
             self.calls += 1

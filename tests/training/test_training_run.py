@@ -276,7 +276,7 @@ def test_a_site_with_a_false_counter_fails_the_round_and_opens_nothing(made):
     original = cipher._encryptor.encrypt
 
     class Cheat:
-        key = made.public
+        key, pool = made.public, cipher._encryptor.pool
 
         def encrypt(self, plaintexts):
             return original([plaintext + 1 for plaintext in plaintexts])

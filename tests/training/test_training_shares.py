@@ -11,6 +11,7 @@ from federation.training.coordinator import opened_sum
 from federation.training.entry_check import terms_of
 from federation.training.round_plan import plan_run
 from federation.training.run_state import Ending
+from federation.training.task import load_task
 
 MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 5, "expected_units": 200}
 EXACT = MADE | {"epsilon": None, "exact": True, "expected_units": None}
@@ -174,3 +175,11 @@ def test_a_site_that_all_others_lost_is_an_error_with_its_name(alone):
         alone.exchange.forget(name)
     with pytest.raises(SiteUnavailableError):
         alone.train(task_of(**MADE, **SHARES))
+
+
+def test_a_task_file_names_the_way_of_adding_up(tmp_path):
+    path = tmp_path / "task.toml"
+    path.write_text(
+        'table = "patients"\nfeatures = ["x"]\ntarget = "y"\nexact = true\naggregation = "shares"\n'
+    )
+    assert load_task(path).aggregation == "shares"

@@ -3,6 +3,8 @@
 Layer:       analytics.sources.engines.base, the lowest of the engines.
 Terms:       an *engine* holds clean tables and runs the statements that plans derive. ``dialect`` is the name of its SQL
              in sqlglot, into which statements are rendered.
+             Beside a declared column in which ingest found values that the schema does not allow, a clean table has the
+             true-or-false column ``analytics.statistics.blocks.invalid_name``; the report's counts say which these are.
 Guarantees:  statements run side by side; a time limit ends one without touching the others. An engine raises
              ``LocalTimeoutError`` and ``SourceLostError`` for time and a closed connection, and for nothing else; any
              other exception is a fault, after which ``LocalTable`` goes out of service.

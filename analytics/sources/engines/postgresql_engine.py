@@ -7,7 +7,7 @@ Guarantees:  as ``base``. No statement sees a row that was written after the kee
              the source is lost, and nothing is read of a later state. Every transaction is read-only. A statement ends
              at its time limit by the server's own clock, by a cancellation from here, and where neither is heard by
              closing its socket.
-See instead: checks of the rows, once for each snapshot (``analytics.sources.postgresql.pushed_table``).
+See instead: checks of the rows, once for each snapshot (``analytics.sources.pushed.postgresql_table``).
 Source:      ours; PostgreSQL 15's manual, "SET TRANSACTION", "Snapshot Synchronization Functions"; psycopg 3.
 """
 

@@ -1,7 +1,7 @@
 """Kinds of source: one file a kind, and one line of ``FORMATS``.
 
 Modules:     base (what a kind must do), csv_file with csv_pipe and csv_faults, parquet_file, duckdb_file, sqlite_file,
-             excel_file with excel_cells, statistics_file, postgresql_table; tables and cell_objects (rows that the
+             excel_file with excel_cells, statistics_file, postgresql_table, spark_table; tables and cell_objects (rows that the
              database copies), contents (whether files changed).
 """
 
@@ -16,13 +16,14 @@ from analytics.sources.formats.duckdb_file import DuckDBFormat
 from analytics.sources.formats.excel_file import ExcelFormat
 from analytics.sources.formats.parquet_file import ParquetFormat
 from analytics.sources.formats.postgresql_table import PostgreSQLFormat
+from analytics.sources.formats.spark_table import SparkFormat, spark_state
 from analytics.sources.formats.sqlite_file import SQLiteFormat, is_sqlite
 from analytics.sources.formats.statistics_file import SAS, SPSS, STATA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analytics.sources.formats.base import SourceFormat
+    from analytics.sources.formats.base import FileSpec, SourceFormat
 
 FORMATS: Final[Mapping[str, SourceFormat]] = MappingProxyType(
     {
@@ -37,6 +38,7 @@ FORMATS: Final[Mapping[str, SourceFormat]] = MappingProxyType(
             STATA,
             SAS,
             PostgreSQLFormat(),
+            SparkFormat(),
         )
     }
 )
@@ -64,6 +66,16 @@ def server_kind_of(address: str) -> str | None:
     return next(kinds, None)
 
 
+def server_state(spec: FileSpec) -> str:
+    """What the present rows of a server's table are called where its server computes that; empty where it does not.
+
+    Raises:
+        SchemaMismatchError: the server is not reached, or has no such table.
+    """
+    is_spark = spec.server is not None and spec.server.url.startswith(SparkFormat.schemes)
+    return spark_state(spec) if is_spark else ""
+
+
 def named_source(text: str) -> tuple[Path, str]:
     """A source as people name it: a path, or ``PATH#TABLE`` for a table in a database and a sheet in a workbook.
 
@@ -78,4 +90,4 @@ def named_source(text: str) -> tuple[Path, str]:
     return (Path(text), "") if is_whole else (Path(path), relation)
 
 
-__all__ = ["ENDINGS", "FORMATS", "kind_of", "named_source", "server_kind_of"]
+__all__ = ["ENDINGS", "FORMATS", "kind_of", "named_source", "server_kind_of", "server_state"]

@@ -3,7 +3,7 @@
 Layer:       analytics.sources.formats above tables.
 Guarantees:  one read-only transaction reads one state of the table. Rows stream through a pipe of a bounded size, typed as
              they are in the server; none reaches a disk. A server that is lost on the way refuses the source.
-See instead: a table that stays in its server (``analytics.sources.postgresql``).
+See instead: a table that stays in its server (``analytics.sources.pushed``).
 Source:      ours; PostgreSQL 15's manual, "COPY".
 """
 
@@ -20,7 +20,8 @@ import duckdb
 from analytics.errors import SchemaMismatchError
 from analytics.sources.formats.base import Heading, chosen_names
 from analytics.sources.formats.tables import LOADED, loaded_table
-from analytics.sources.servers.access import READ_ONLY, SCHEMES, connect
+from analytics.sources.servers.access import READ_ONLY, connect
+from analytics.sources.servers.addresses import POSTGRESQL_SCHEMES
 from analytics.sources.servers.relation import find_relation, view_fault
 from analytics.sql.render import quoted
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from analytics.sources.formats.base import FileSpec, Relation
-    from analytics.sources.servers.relation import Found
+    from analytics.sources.servers.found import Found
 
 _WIDEST: Final = 38  # digits of the database's widest decimal
 _AS_THEY_ARE: Final = frozenset(
@@ -46,7 +47,7 @@ class PostgreSQLFormat:
 
     kind = "postgresql"
     endings = ()
-    schemes = SCHEMES
+    schemes = POSTGRESQL_SCHEMES
     takes_folder = False
 
     def mistake(self, relation: str) -> str:

@@ -1,10 +1,11 @@
-"""How a site's node reaches a PostgreSQL server: address, password, a session that cannot write.
+"""How a site's node reaches a server: its address and secret; for PostgreSQL a session that cannot write.
 
-Layer:       analytics.sources.servers, the lowest of the package.
+Layer:       analytics.sources.servers above addresses.
 Guarantees:  no password stands in a site file or an address: it comes from a variable that the site file names, from a
              file that its owner alone can read, or from where libpq itself looks (``PGPASSWORD``, ``~/.pgpass``). Every
              session is read-only, speaks UTC and ISO dates, and its server ends a statement that is beyond its time. No
              text of the server's goes on: it can quote data.
+See instead: a Spark cluster's session (``spark_session``).
 Source:      ours; PostgreSQL 15's manual, "Connection Strings", "Client Connection Defaults"; psycopg 3.
 """
 
@@ -16,13 +17,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.servers.addresses import address_mistakes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
 
-SCHEMES: Final = ("postgresql://", "postgres://")
 READ_ONLY: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 OLDEST: Final = 120_000  # the first version whose common table expressions are not computed as a whole
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -55,8 +56,9 @@ class ServerAccess:
     """Where a server is and how to log in.
 
     Attributes:
-        url: ``postgresql://USER@HOST:PORT/DATABASE?sslmode=verify-full&sslrootcert=FILE``; libpq's options after the ``?``.
-        password_env: name of the environment variable that holds the password; empty: none.
+        url: ``postgresql://USER@HOST:PORT/DATABASE?sslmode=verify-full&sslrootcert=FILE``, libpq's options after the ``?``; or
+            ``sc://HOST:PORT/;use_ssl=true;user_id=USER`` of Spark Connect.
+        password_env: name of the environment variable that holds the password, for Spark its token; empty: none.
         password_file: a file that holds it in its first line, mode 0600 or less; None: none.
         version: what the administrator calls the present state of the table; a copy of the clean table is used while it stays.
     """
@@ -68,13 +70,7 @@ class ServerAccess:
 
     def mistakes(self) -> list[str]:
         """What is wrong with the address, in sentences."""
-        found = []
-        if not self.url.startswith(SCHEMES):
-            found.append(f"the address of a server begins with {SCHEMES[0]}")
-        elif (
-            ":" in self.url.partition("://")[2].partition("@")[0] and "@" in self.url
-        ) or "password=" in self.url:
-            found.append("no password may stand in the address: name password_file or password_env")
+        found = address_mistakes(self.url, has_secret=bool(self.password_env or self.password_file))
         if self.password_env and self.password_file:
             found.append("password_env and password_file: name one of them")
         return found

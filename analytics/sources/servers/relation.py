@@ -1,6 +1,6 @@
-"""What stands in a server's database: a table or view, its columns and their types.
+"""What stands in a PostgreSQL database: a table or view, its columns and their types.
 
-Layer:       analytics.sources.servers above access and view_text.
+Layer:       analytics.sources.servers above access, found and view_text.
 Guarantees:  what is missing is named: the schema, the table, the right to read it, a word of the site's view with its place.
              A message holds names that the site file has, and nothing of the data.
 Source:      ours; PostgreSQL 15's manual, "System Catalogs", "PostgreSQL Error Codes".
@@ -9,10 +9,10 @@ Source:      ours; PostgreSQL 15's manual, "System Catalogs", "PostgreSQL Error 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.servers.found import Found
 from analytics.sources.servers.view_text import bare_view, word_place
 from analytics.sql.render import quoted
 
@@ -46,23 +46,6 @@ _WORDS: Final = {
     "42601": "it is not valid SQL near {}",
     "42501": "the login may not read {}",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A relation of the server.
-
-    Attributes:
-        sql: what stands after FROM, without a name.
-        names: its columns, in order.
-        kinds: of each column, the kind that the cleaning stage knows; empty for a type that it does not.
-        is_fenced: whether the server may compute something that can fail for a row: then nothing is moved past it.
-    """
-
-    sql: str
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    is_fenced: bool
 
 
 def quoted_relation(name: str) -> str:

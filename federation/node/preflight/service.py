@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from analytics.sources import LocalTable
     from analytics.sources.dry_opening import OpeningFault
     from federation.consortium.consortium_file import Consortium
-    from federation.node.preflight.source_checks import SourceChecks
+    from federation.node.preflight.source_checks import CheckedSource, SourceChecks
     from federation.node.request_services import RequestServices
     from federation.protocol.messages import PreflightAsk
 
@@ -106,7 +106,7 @@ class PreflightService:
                     "column": fault.column if fault.column in tables[name].columns else "",
                 }
                 for name, found in faults.items()
-                for fault in found
+                for fault in found.public
             ],
         )
 
@@ -119,10 +119,10 @@ class PreflightService:
         ask: PreflightAsk,
         caller: str,
         refusals: tuple[Exception, ...],
-        faults: Mapping[str, tuple[OpeningFault, ...]],
+        faults: Mapping[str, CheckedSource],
     ) -> None:
         for name, found in faults.items():
-            for fault in found:
+            for fault in found.own:
                 LOG.warning("%s: preflight: table %s: %s: %s", self._site, name, fault.code, fault.reason)
         write_record(
             self._folder,
@@ -131,7 +131,7 @@ class PreflightService:
                 "analyst": caller,
                 "request": request_hash(ask.request) if ask.request else "",
                 "refusals": [str(error) for error in refusals],
-                "tables": {name: self._table_record(name, found) for name, found in faults.items()},
+                "tables": {name: self._table_record(name, found.own) for name, found in faults.items()},
                 "disk_free_bytes": None if self._folder is None else shutil.disk_usage(self._folder).free,
                 "memory_available_bytes": _available_bytes(),
             },

@@ -8,11 +8,12 @@ See instead: the steps (``analytics.sources.dry_opening``), an opening with its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from analytics.errors import AnalyticsError, MappingError
 from analytics.schema.data_faults import MAPPING, SOURCE
-from analytics.sources.dry_opening import OpeningFault, opening_faults
+from analytics.sources.dry_opening import OpeningFault, opening_faults, public_faults
 from analytics.sources.formats import FORMATS
 from analytics.sources.formats.contents import state_of
 from federation.errors import ConfigError
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
 
     SpecOf = Callable[[], SourceSpec]
 
-_IN_MEMORY: Final[tuple[OpeningFault, ...]] = ()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedSource:
+    """The faults of one source.
+
+    Attributes:
+        own: all, for the site's administrator.
+        public: those whose codes and columns may leave the site.
+    """
+
+    own: tuple[OpeningFault, ...] = ()
+    public: tuple[OpeningFault, ...] = ()
 
 
 class SourceChecks:
@@ -41,7 +53,7 @@ class SourceChecks:
         self._specs = dict(specs)
         self._states = {name: _state(spec_of) for name, spec_of in self._specs.items()}
 
-    def faults(self, table: Table, scan: Callable[[LocalTable], object]) -> tuple[OpeningFault, ...]:
+    def faults(self, table: Table, scan: Callable[[LocalTable], object]) -> CheckedSource:
         """Open a table's source without its rows.
 
         Args:
@@ -50,14 +62,18 @@ class SourceChecks:
         """
         spec_of = self._specs.get(table.name)
         if spec_of is None:
-            return _IN_MEMORY
+            return CheckedSource()
         try:
             spec = spec_of()
         except (ConfigError, MappingError) as error:
-            return tuple(OpeningFault(code=MAPPING, reason=mistake) for mistake in error.mistakes)
+            found = tuple(OpeningFault(code=MAPPING, reason=mistake) for mistake in error.mistakes)
+            return CheckedSource(own=found, public=found[:1])
         except AnalyticsError as error:
-            return (OpeningFault(code=SOURCE, reason=str(error)),)
-        return opening_faults(spec, table, scan=scan)
+            found = (OpeningFault(code=SOURCE, reason=str(error)),)
+            return CheckedSource(own=found, public=found)
+        return CheckedSource(
+            own=opening_faults(spec, table, scan=scan), public=public_faults(spec, table, scan=scan)
+        )
 
     def has_changed(self, table: str) -> bool:
         """Whether a table's files were written since the node read them; for the site's administrator."""

@@ -8,5 +8,6 @@ poisson_regression      a count
 multinomial_regression  a class of several
 perceptron              networks with one or two hidden layers
 torch                   networks that torch computes
+score_histogram         counts of a trained model's scores by class, for an evaluation
 registry                the models by the names that tasks use
 """

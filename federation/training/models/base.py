@@ -78,6 +78,10 @@ class Model(ABC):
         del encoding
         return 1
 
+    def n_head(self, encoding: Encoding) -> int:
+        """Return how many parameters at the end are the head: the last layer, or the intercepts."""
+        return self.n_intercepts(encoding)
+
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters: zero, or made from the sizes, so that no request chooses the first point (P16)."""
         return (0,) * self.size(encoding)
@@ -100,7 +104,7 @@ class Model(ABC):
 
     @abstractmethod
     def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
-        """Predict.
+        """Predict; a row that is given by itself has the same bits at every call, since an evaluation counts it so.
 
         Args:
             encoding: of features and outcome.

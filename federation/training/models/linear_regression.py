@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from federation.training.features import NUMERIC, Encoding, Feature, Floats
-from federation.training.models.generalized_linear import GeneralizedLinear
+from federation.training.models.generalized_linear import GeneralizedLinear, scores_of
 
 
 class LinearRegression(GeneralizedLinear):
@@ -41,7 +41,7 @@ class LinearRegression(GeneralizedLinear):
     def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
         """Return the number on the outcome's scale."""
         middle, half = scale_of(encoding.outcome)
-        predicted: Floats = float(middle) + float(half) * (matrix @ parameters)
+        predicted: Floats = float(middle) + float(half) * scores_of(matrix, parameters)
         return predicted
 
     def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, float]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from federation.training.features import BINARY, Encoding, Feature, Floats
-from federation.training.models.generalized_linear import GeneralizedLinear, each
+from federation.training.models.generalized_linear import GeneralizedLinear, each, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class LogisticRegression(GeneralizedLinear):
     def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
         """Return the chance of the second class."""
         del encoding
-        scores = matrix @ parameters
+        scores = scores_of(matrix, parameters)
         small = np.exp(-np.abs(scores))
         chances: Floats = np.where(scores >= 0, 1.0, small) / (1.0 + small)
         return chances

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
 from federation.training.features import BINARY, Cases, Encoding, Feature, Floats
 from federation.training.models.base import Model, UnitVectors
 from federation.training.models.generalized_linear import added_rows, each, unit_losses
+
+_LARGEST_LOSS: Final = 64.0
 
 
 class MultinomialRegression(Model):
@@ -55,7 +57,7 @@ class MultinomialRegression(Model):
 
     def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
         """Return the chance of each class, shape ``(n, n_classes)``."""
-        return chances_of(matrix @ parameters.reshape(encoding.width, -1))
+        return chances_of(_scores(matrix, parameters.reshape(encoding.width, -1)))
 
     def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, Floats]:
         """Return weights, shape ``(n_classes, width - 1)``, and intercepts, shape ``(n_classes,)``."""
@@ -81,7 +83,7 @@ def class_residuals(scores: Floats, target: Floats) -> tuple[Floats, Floats]:
     sums = _over_classes(powers)
     wanted = np.equal(target[:, None], np.arange(scores.shape[1]))
     losses = each(math.log, sums) - _over_classes(np.where(wanted, shifted, 0.0))
-    return powers / sums[:, None] - wanted, losses
+    return powers / sums[:, None] - wanted, np.minimum(losses, _LARGEST_LOSS)
 
 
 def _scores(matrix: Floats, weights: Floats) -> Floats:

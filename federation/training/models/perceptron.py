@@ -77,6 +77,10 @@ class Perceptron(Model):
         """Return the number of the output's intercepts."""
         return self.n_outputs(encoding.outcome)
 
+    def n_head(self, encoding: Encoding) -> int:
+        """Return the size of the output's layer."""
+        return math.prod(self._shapes(encoding)[-1])
+
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters, the same in every run of these sizes."""
         *hidden, last = self._shapes(encoding)
@@ -108,11 +112,10 @@ class Perceptron(Model):
     def scores(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
         """Return each row's scores, shape ``(n, n_outputs)``."""
         first, *others = self._layers(encoding.width, parameters)
-        scores = matrix @ first
+        scores = _weighted(matrix, first)
         for layer in others:
-            scores = with_intercept(np.maximum(scores, 0.0)) @ layer
-        found: Floats = scores
-        return found
+            scores = _weighted(with_intercept(np.maximum(scores, 0.0)), layer)
+        return scores
 
     def _shapes(self, encoding: Encoding) -> list[tuple[int, int]]:
         sizes = [encoding.width - 1, *self.hidden, self.n_outputs(encoding.outcome)]

@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from federation.training.features import NUMERIC, Encoding, Feature, Floats
-from federation.training.models.generalized_linear import GeneralizedLinear, each
+from federation.training.models.generalized_linear import GeneralizedLinear, each, scores_of
 
 _LARGEST_SCORE: Final = 4.0  # e to the power of it is below 64
 
@@ -41,11 +41,12 @@ class PoissonRegression(GeneralizedLinear):
         """See ``GeneralizedLinear``."""
         counts = (1.0 + targets) / 2.0
         means = each(_mean, scores)
-        return means - counts, means - counts * np.minimum(scores, _LARGEST_SCORE)
+        losses = means - counts * np.minimum(scores, _LARGEST_SCORE)
+        return means - counts, np.minimum(losses, self.row_bound)
 
     def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
         """Return the mean count."""
-        scores = np.minimum(matrix @ parameters, _LARGEST_SCORE)
+        scores = np.minimum(scores_of(matrix, parameters), _LARGEST_SCORE)
         means: Floats = _most(encoding.outcome) * np.exp(scores)
         return means
 

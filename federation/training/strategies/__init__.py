@@ -5,5 +5,8 @@ sum_gradient  one clipped sum of gradients a round
 adaptive      the same, with a step of its own for each parameter
 fedavg        each site takes some steps of its own, and the model moves by the mean of their moves
 fedprox       the same, with local steps that are pulled back
+compressed    the same, with few bits of a part of the moves in each round
+own_heads     the same, with a head that each site keeps
+collected     the opened sum as it is, for an evaluation
 registry      the strategies by the names that tasks use
 """

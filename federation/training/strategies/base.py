@@ -48,6 +48,8 @@ class RunShape:
         n_sites: of the consortium.
         clamp: U, the largest coordinate of a clipped sum without its noise.
         options: of the task.
+        is_private: whether the run has an epsilon.
+        n_head: parameters at the end that are the model's head.
     """
 
     size: int
@@ -56,6 +58,8 @@ class RunShape:
     n_sites: int
     clamp: int
     options: Mapping[str, Value]
+    is_private: bool = False
+    n_head: int = 1
 
 
 class ClippedSums(Protocol):
@@ -77,6 +81,7 @@ class Strategy(ABC):
         name: in task files and requests.
         private_form: the form in which it may have an epsilon; None for none.
         extra_numbers: numbers in an update beside parameters and loss.
+        sends_loss: whether a loss that is paid for reaches the analyst.
         keeps_state: whether a site keeps something of its own from round to round; with epsilon only in the form
             ``LOCAL_STEPS``.
         learning_rate: of a task that names none; None for the model's own.
@@ -86,6 +91,7 @@ class Strategy(ABC):
     name: ClassVar[str]
     private_form: ClassVar[PrivateForm | None]
     extra_numbers: ClassVar[int] = 0
+    sends_loss: ClassVar[bool] = True
     keeps_state: ClassVar[bool] = False
     learning_rate: ClassVar[Fraction | None] = None
     options: ClassVar[Mapping[str, Option]] = {}
@@ -99,6 +105,10 @@ class Strategy(ABC):
         """Return the number of clipped sums that a site computes in a round; each one is charged."""
         del options
         return 1
+
+    def length(self, shape: RunShape) -> int:
+        """Return the number of integers in an update."""
+        return shape.size + self.extra_numbers + int(shape.has_loss)
 
     def half_range(self, shape: RunShape, sigma2: int) -> int:
         """Return H, the public bound on each coordinate of an update; ``sigma2`` is the variance of a sum's noise."""
@@ -116,8 +126,8 @@ class Strategy(ABC):
             kept: what this site kept from its last round; None at first, and where the strategy keeps nothing.
 
         Returns:
-            Integers within ``half_range``, as many as parameters, extra numbers and the loss, in this order; and what
-            the site keeps.
+            Integers within ``half_range``, ``length`` of them: for the parameters, then extra numbers and the loss; and
+            what the site keeps.
         """
         del shape
         return sums.at(state.parameters), kept

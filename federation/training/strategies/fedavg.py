@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MOVE_BITS: Final = 20
 LARGEST_MOVE: Final = 1 << 10
-_MOVE: Final = 1 << (MODEL_BITS - MOVE_BITS)
+MOVE: Final = 1 << (MODEL_BITS - MOVE_BITS)
 
 
 class FedAvg(Strategy):
@@ -59,28 +59,40 @@ class FedAvg(Strategy):
         self, shape: RunShape, state: Descent, sums: ClippedSums, kept: Any
     ) -> tuple[Sequence[int], Any]:
         """Take the local steps; send move, size and, where it is paid for, the loss before the first step."""
+        moves, size, seen = self.moved(shape, state, sums)
+        losses = seen[0][shape.size :]
+        return [*(move // MOVE for move in moves), size, *losses[: int(shape.has_loss)]], kept
+
+    def moved(
+        self, shape: RunShape, state: Descent, sums: ClippedSums
+    ) -> tuple[list[int], int, list[list[int]]]:
+        """Take the local steps.
+
+        Returns:
+            The move of each parameter in units of ``2**-32``, the size of the steps, and the sums that were asked for.
+        """
         divisor = shape.rule.divisor
         rule = replace(shape.rule, divisor=None if divisor is None else max(1, divisor // shape.n_sites))
         local = replace(Descent.start(rule, state.parameters), squares=state.squares)
-        losses: list[int] = []
+        seen: list[list[int]] = []
         for _ in range(self.n_sums(shape.options)):
             total = sums.at(local.parameters)
-            losses += total[shape.size :]
+            seen.append(total)
             local = local.stepped(total)
-            local = replace(local, parameters=self.pulled(shape, state.parameters, local.parameters))
+            local = replace(local, parameters=self.pulled(shape, state, local.parameters))
         pairs = zip(local.parameters, state.parameters, strict=True)
-        moves = [(after - before) // _MOVE for after, before in pairs]
-        return [*moves, math.isqrt(local.squares - state.squares), *losses[: int(shape.has_loss)]], kept
+        moves = [after - before for after, before in pairs]
+        return moves, math.isqrt(local.squares - state.squares), seen
 
-    def pulled(self, shape: RunShape, start: tuple[int, ...], parameters: tuple[int, ...]) -> tuple[int, ...]:
+    def pulled(self, shape: RunShape, state: Descent, parameters: tuple[int, ...]) -> tuple[int, ...]:
         """Return the parameters after what else a local step does; here nothing."""
-        del shape, start
+        del shape, state
         return parameters
 
     def next(self, shape: RunShape, state: Descent, total: Sequence[int]) -> Descent:
         """Move each parameter by the mean of the moves."""
         pairs = zip(state.parameters, total[: shape.size], strict=True)
-        moved = (within(theta + round(Fraction(move * _MOVE, shape.n_sites))) for theta, move in pairs)
+        moved = (within(theta + round(Fraction(move * MOVE, shape.n_sites))) for theta, move in pairs)
         size = max(0, total[shape.size]) // shape.n_sites
         return replace(
             state, parameters=tuple(moved), squares=state.squares + size * size, n_steps=state.n_steps + 1

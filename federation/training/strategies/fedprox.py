@@ -19,6 +19,7 @@ from federation.training.strategies.fedavg import FedAvg
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from federation.training.optimizer import Descent
     from federation.training.strategies.base import RunShape
 
 
@@ -31,8 +32,8 @@ class FedProx(FedAvg):
         "mu": Option(default=Fraction(1, 10), lowest=Fraction(0), highest=Fraction(1000), is_whole=False),
     }
 
-    def pulled(self, shape: RunShape, start: tuple[int, ...], parameters: tuple[int, ...]) -> tuple[int, ...]:
+    def pulled(self, shape: RunShape, state: Descent, parameters: tuple[int, ...]) -> tuple[int, ...]:
         """Take the proximal step exactly: the move so far over ``1 + rate mu``."""
         part = 1 / (1 + shape.rule.learning_rate * shape.options["mu"])
-        pairs = zip(start, parameters, strict=True)
+        pairs = zip(state.parameters, parameters, strict=True)
         return tuple(begin + round((here - begin) * part) for begin, here in pairs)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from federation.training.strategies.adaptive import Adagrad, Adam, Yogi
+from federation.training.strategies.compressed import Compressed
 from federation.training.strategies.fedavg import FedAvg
 from federation.training.strategies.fedprox import FedProx
+from federation.training.strategies.own_heads import OwnHeads
 from federation.training.strategies.sum_gradient import SumGradient
 
 if TYPE_CHECKING:
@@ -17,5 +19,6 @@ if TYPE_CHECKING:
 
 DEFAULT_STRATEGY: Final = SumGradient.name
 STRATEGIES: Final[dict[str, Strategy]] = {
-    strategy.name: strategy for strategy in (SumGradient(), Adagrad(), Adam(), Yogi(), FedAvg(), FedProx())
+    strategy.name: strategy
+    for strategy in (SumGradient(), Adagrad(), Adam(), Yogi(), FedAvg(), FedProx(), Compressed(), OwnHeads())
 }

@@ -80,6 +80,10 @@ class TorchClassifier(Model):
         """Return the number of the output's intercepts."""
         return len(encoding.outcome.classes)
 
+    def n_head(self, encoding: Encoding) -> int:
+        """Return the size of the last two parameters, the output's weights and intercepts."""
+        return sum(math.prod(shape) for shape in self._shapes(encoding)[-BINARY:])
+
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters, the same in every run of these shapes; the output's weights are 0."""
         found: list[int] = []
@@ -132,6 +136,7 @@ class TorchClassifier(Model):
             rows[place] = np.concatenate([part.numpy().ravel() for part in found.values()])
             losses[place] = float(loss)
         rows = np.clip(np.nan_to_num(rows), -self.row_bound, self.row_bound)
+        losses = np.nan_to_num(losses, nan=0.0, posinf=0.0, neginf=0.0)
         gradients = added_rows(rows, cases.starts, bits=_ROW_BITS)
         return UnitVectors(gradients=gradients, losses=unit_losses(losses, cases.starts))
 

@@ -1,15 +1,14 @@
 """The clean table as one SELECT in the server's own words: nothing is written there, and no row leaves it.
 
-Layer:       analytics.sources.postgresql above servers.
+Layer:       analytics.sources.pushed above words and servers.
 Terms:       as ``analytics.sources.cleaning``: a column is first *staged*, one integer a cell with marks for what was wrong.
              Its *bare* expression is the shorter one that gives the same for a column without a mark.
 Guarantees:  a cell means here what it means in the node's own database, or the table is refused when it is opened: what
              is written as text (numbers, words for yes and no or for "missing", dates) is for the view to type. Texts are
              compared by their bytes, whatever the server's collation. Identifiers are integers, UUIDs, or printable
              ASCII, so that each is its own normal form.
-See instead: what each column is checked for (``pushed_table``); cleaning in the node (``analytics.sources.cleaning``).
-Source:      ours. Measured with PostgreSQL 15 and DuckDB 2.0.1: both round a double to the nearest integer and a tie to
-             the even one; ``NaN`` equals itself in PostgreSQL and is above all numbers; ``greatest`` passes over NULL.
+See instead: what each column is checked for (``checks``); cleaning in the node (``analytics.sources.cleaning``).
+Source:      ours.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.schema.numbers import format_decimal
 from analytics.schema.tables import ROW
-from analytics.sources.cells import INTEGERS, text_literal
+from analytics.sources.cells import INTEGERS
 from analytics.sources.cleaning import ViewColumn, clean_columns, find_column, number_texts
 from analytics.sources.spec import CellRules
 from analytics.sources.units import MISSING_WORDS
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.schema.columns import Column
     from analytics.sources.cleaning import CleanColumn
-    from analytics.sources.servers.relation import Found
+    from analytics.sources.pushed.words import ServerWords
+    from analytics.sources.servers.found import Found
 
-PRINTABLE: Final = "^[!-~]([ -~]*[!-~])?$"
-_NOT_FINITE: Final = "('NaN', 'Infinity', '-Infinity')"
+KNOWN, REFUSED = quoted("#known"), quoted("#refused")
+"""Marks of the identifier; no declared name can hold a number sign."""
 _SMALL: Final = 2**30
 _FLOATS: Final = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 
@@ -68,12 +68,14 @@ class PushedColumns:
 
     Attributes:
         relation: the table or view.
+        words: the server's.
         columns: as the cleaning stage has them, ``staged`` in the server's words.
         bare: for each, the expression that gives the same where it has no mark.
         unit: None where every row is a unit of its own.
     """
 
     relation: Found
+    words: ServerWords
     columns: tuple[CleanColumn, ...]
     bare: tuple[str, ...]
     unit: PushedUnit | None
@@ -84,8 +86,8 @@ class PushedColumns:
         if self.unit is not None:
             chosen += [
                 f"{self.unit.value} AS {quoted(UNIT_COLUMN)}",
-                f"{self.unit.known} AS known",
-                f"{self.unit.refused} AS refused",
+                f"{self.unit.known} AS {KNOWN}",
+                f"{self.unit.refused} AS {REFUSED}",
             ]
         return f"SELECT {', '.join(chosen)} FROM {self._source()}"  # noqa: S608  names are quoted
 
@@ -110,14 +112,30 @@ class PushedColumns:
             where = f" WHERE {self.unit.known}"
         return f"SELECT {', '.join(chosen)} FROM (SELECT {', '.join(inner)} FROM {self._source()}{where}) AS staged"  # noqa: S608
 
+    def clean_of_staged(self, marked: Collection[str]) -> list[str]:
+        """What a SELECT over stored staged columns chooses for the clean table, without the identifier.
+
+        Args:
+            marked: as ``clean``.
+        """
+        chosen: list[str] = []
+        for column in self.columns:
+            is_marked = column.name in marked
+            chosen.append(f"{column.clean if is_marked else column.plain} AS {quoted(column.name)}")
+            if is_marked:
+                chosen.append(f"{column.invalid} AS {quoted(invalid_name(column.name))}")
+        return chosen
+
     def _source(self) -> str:
         """The relation; a view is computed before anything of ours, so that no row can make our statement fail."""
         columns = ", ".join(f"v{place}" for place in range(len(self.relation.names)))
-        fence = " OFFSET 0" if self.relation.is_fenced else ""
+        fence = self.words.fence if self.relation.is_fenced else ""
         return f"(SELECT * FROM {self.relation.sql} AS found{fence}) AS viewed({columns})"  # noqa: S608
 
 
-def push_columns(table: Table, relation: Found, rules: CellRules, source: str) -> PushedColumns:
+def push_columns(
+    table: Table, relation: Found, rules: CellRules, source: str, words: ServerWords
+) -> PushedColumns:
     """Say how a table's columns are cleaned in the server.
 
     Args:
@@ -125,6 +143,7 @@ def push_columns(table: Table, relation: Found, rules: CellRules, source: str) -
         relation: what the server has.
         rules: the site file's; only the usual ones, since the server's columns have types.
         source: what messages call the source.
+        words: the server's.
 
     Raises:
         SchemaMismatchError: a column is missing, or of a type that only the node can clean.
@@ -143,19 +162,21 @@ def push_columns(table: Table, relation: Found, rules: CellRules, source: str) -
     for clean in clean_columns(table, viewed, rules, source):
         declared = table.columns[clean.name]
         found = find_column(clean.name, viewed, source)
-        staged, short = _column(declared, found, clean, source)
+        staged, short = _column(declared, found, clean, source, words)
         columns.append(replace(clean, staged=staged))
         bare.append(short)
-    unit = None if table.privacy_unit == ROW else _unit(table, viewed, source)
-    return PushedColumns(relation=relation, columns=tuple(columns), bare=tuple(bare), unit=unit)
+    unit = None if table.privacy_unit == ROW else _unit(table, viewed, source, words)
+    return PushedColumns(relation=relation, words=words, columns=tuple(columns), bare=tuple(bare), unit=unit)
 
 
-def _column(declared: Column, found: ViewColumn, clean: CleanColumn, source: str) -> tuple[str, str]:
+def _column(
+    declared: Column, found: ViewColumn, clean: CleanColumn, source: str, words: ServerWords
+) -> tuple[str, str]:
     """A column's staged and bare expressions."""
     if isinstance(declared, NumericColumn):
         if found.kind not in INTEGERS | _FLOATS:
             _refuse(source, declared.name, "is no number in the server: cast it in a view there")
-        return _numeric(declared, found)
+        return _numeric(declared, found, words)
     if isinstance(declared, BooleanColumn):
         if found.kind == "BOOLEAN":
             return f"CAST({found.sql} AS INTEGER)", found.sql
@@ -169,26 +190,26 @@ def _column(declared: Column, found: ViewColumn, clean: CleanColumn, source: str
             f"({value} = 1)",
         )
     if isinstance(declared, CategoricalColumn) and found.kind not in _FLOATS:
-        return _categorical(declared, found, source)
+        return _categorical(declared, found, source, words)
     _refuse(source, declared.name, "is a fraction in the server: cast it to text or integer in a view there")
     raise SchemaMismatchError(source=source, column=clean.name, reason="cannot be cleaned")
 
 
-def _numeric(column: NumericColumn, found: ViewColumn) -> tuple[str, str]:
+def _numeric(column: NumericColumn, found: ViewColumn, words: ServerWords) -> tuple[str, str]:
     low, high, steps, value = column.grid_lower, column.grid_upper, column.resolution, found.sql
-    number = f"CAST({value} AS DOUBLE PRECISION)"
+    number = f"CAST({value} AS {words.double})"
     grid = number
     if steps.denominator != 1:
-        grid += f" * CAST({steps.denominator} AS DOUBLE PRECISION)"
+        grid += f" * CAST({steps.denominator} AS {words.double})"
     if steps.numerator != 1:
-        grid += f" / CAST({steps.numerator} AS DOUBLE PRECISION)"
+        grid += f" / CAST({steps.numerator} AS {words.double})"
     is_whole = found.kind in INTEGERS
     kind = "INTEGER" if max(-low, high) < _SMALL else "BIGINT"
-    bare = f"CAST({value if is_whole and steps == 1 else f'({grid})'} AS {kind})"
+    bare = f"CAST({value if is_whole and steps == 1 else words.rounded(f'({grid})')} AS {kind})"
     lower, upper = (
-        f"CAST({format_decimal(each)} AS DOUBLE PRECISION)" for each in (column.lower, column.upper)
+        f"CAST({format_decimal(each)} AS {words.double})" for each in (column.lower, column.upper)
     )
-    not_finite = "" if is_whole else f"WHEN {number} IN {_NOT_FINITE} THEN {high + 2} "
+    not_finite = "" if is_whole else f"WHEN {words.not_finite(number)} THEN {high + 2} "
     staged = (
         f"CASE WHEN {number} BETWEEN {lower} AND {upper} THEN {bare} {not_finite}"
         f"WHEN {number} < {lower} THEN {low - 1} WHEN {number} > {upper} THEN {high + 1} END"
@@ -196,24 +217,28 @@ def _numeric(column: NumericColumn, found: ViewColumn) -> tuple[str, str]:
     return f"CAST({staged} AS BIGINT)", bare
 
 
-def _categorical(column: CategoricalColumn, found: ViewColumn, source: str) -> tuple[str, str]:
+def _categorical(
+    column: CategoricalColumn, found: ViewColumn, source: str, words: ServerWords
+) -> tuple[str, str]:
     members = [str(item) for item in column.domain]
     value = found.sql
     if found.kind in INTEGERS or found.kind == "BOOLEAN":
-        text = f"CAST({value} AS TEXT)"
-        codes = [_code(text, members)]
+        text = f"CAST({value} AS {words.text})"
+        codes = [_code(text, members, words)]
         if found.kind in INTEGERS:
-            codes.append(_code(text, number_texts(members)))
+            codes.append(_code(text, number_texts(members), words))
         is_missing = f"{value} IS NULL"
     elif found.kind in {"DATE", "TIMESTAMP"}:
-        day = f"CAST(CAST({value} AS DATE) AS TEXT)"
+        day = f"CAST(CAST({value} AS DATE) AS {words.text})"
         is_day = f"CAST({value} AS DATE) = {value}"
-        codes = [_code(f"CASE WHEN {is_day} THEN {day} ELSE CAST({value} AS TEXT) END", members)]
+        codes = [
+            _code(f"CASE WHEN {is_day} THEN {day} ELSE CAST({value} AS {words.text}) END", members, words)
+        ]
         is_missing = f"{value} IS NULL"
     else:
-        text = f"CAST({value} AS TEXT)"
-        codes = [_code(text, members)]
-        codes.append(_code(f"btrim({text}, ' ')", members))
+        text = f"CAST({value} AS {words.text})"
+        codes = [_code(text, members, words)]
+        codes.append(_code(f"btrim({text}, ' ')", members, words))
         is_missing = f"COALESCE(btrim({text}, ' '), '') = ''"
         if any(isinstance(item, int) for item in column.domain):
             _refuse(
@@ -227,13 +252,13 @@ def _categorical(column: CategoricalColumn, found: ViewColumn, source: str) -> t
     return f"CAST({staged} AS BIGINT)", bare
 
 
-def _code(text: str, members: Sequence[str]) -> str:
+def _code(text: str, members: Sequence[str], words: ServerWords) -> str:
     """SQL of a text's position among the members; NULL where it is none of them."""
-    cases = " ".join(f"WHEN {text_literal(member)} THEN {place}" for place, member in enumerate(members))
-    return f'CASE {text} COLLATE "C" {cases} END'
+    cases = " ".join(f"WHEN {words.literal(member)} THEN {place}" for place, member in enumerate(members))
+    return f"CASE {text} {words.by_bytes} {cases} END"
 
 
-def _unit(table: Table, view: Sequence[ViewColumn], source: str) -> PushedUnit:
+def _unit(table: Table, view: Sequence[ViewColumn], source: str, words: ServerWords) -> PushedUnit:
     name = table.privacy_unit
     found = find_column(name, view, source)
     value = found.sql
@@ -244,13 +269,13 @@ def _unit(table: Table, view: Sequence[ViewColumn], source: str) -> PushedUnit:
     if table.unit_form != "text" or found.kind not in {"VARCHAR", "UUID"}:
         kinds = "an integer" if table.unit_form != "text" else "an integer, a UUID or a text"
         _refuse(source, name, f"must be {kinds} in the server: cast it in a view there")
-    text = f'CAST({value} AS TEXT) COLLATE "C"'
-    words = ", ".join(map(text_literal, MISSING_WORDS))
+    text = f"CAST({value} AS {words.text}) {words.by_bytes}"
+    missing = ", ".join(map(words.literal, MISSING_WORDS))
     return PushedUnit(
         name=name,
         value=f"({text})",
-        known=f"COALESCE(lower(btrim({text})) NOT IN ({words}), FALSE)",
-        refused=f"COALESCE({text} !~ {text_literal(PRINTABLE)}, FALSE)",
+        known=f"COALESCE(lower(btrim({text})) NOT IN ({missing}), FALSE)",
+        refused=f"COALESCE({words.unprintable(text)}, FALSE)",
         is_text=True,
     )
 

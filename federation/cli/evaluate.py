@@ -1,0 +1,84 @@
+"""The command ``crossward evaluate``.
+
+Layer:       federation.cli.evaluate.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - read at run time by typer
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from federation.cli.options import (
+    AsJson,
+    ConsortiumFile,
+    IdentityFile,
+    Purpose,
+    open_session,
+    positive_decimal,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from federation.training.evaluation import Evaluation
+
+
+def evaluate(  # noqa: PLR0913, PLR0917 - every one an option of its own
+    model: Annotated[Path, typer.Argument(help="A model of classes that crossward train wrote.")],
+    consortium: ConsortiumFile,
+    table: Annotated[str, typer.Option("--table", help="A table with the model's features.")],
+    target: Annotated[str, typer.Option("--target", help="The column with the true class.")],
+    epsilon: Annotated[str, typer.Option("--epsilon", help="What it costs, once for all metrics.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help="accuracy (if left out); repeatable; for two classes roc_auc, brier, sensitivity, specificity, calibration.",
+        ),
+    ] = None,
+    purpose: Purpose = "analysis",
+    identity: IdentityFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a trained model over all sites, by one noisy histogram of its scores."""
+    from federation.training.model_file import load_model
+
+    trained, price = load_model(model), positive_decimal(epsilon, name="epsilon")
+    metrics = metric or ["accuracy"]
+    with open_session(consortium, identity) as session:
+        found = session.evaluate(
+            trained, table=table, target=target, epsilon=price, metrics=metrics, purpose=purpose
+        )
+    if as_json:
+        print_json(_document(found))
+        return
+    for name, value in found.metrics.items():
+        typer.echo(f"{name}: {_words(value)}{_error(found, name)}")
+    typer.echo(f"epsilon: {found.epsilon:.4g}")
+
+
+def _document(found: Evaluation) -> dict[str, Any]:
+    return {
+        "metrics": found.metrics,
+        "noise_errors": found.noise_errors,
+        "counts": found.counts.tolist(),
+        "noise": found.noise,
+        "classes": list(found.classes),
+        "epsilon": found.epsilon,
+    }
+
+
+def _error(found: Evaluation, name: str) -> str:
+    error = found.noise_errors.get(name)
+    return "" if error is None else f" +- {error:.2g} by the noise"
+
+
+def _words(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list):
+        return "; ".join(
+            f"predicted {_words(row['predicted'])}, observed {_words(row['observed'])}" for row in value
+        )
+    return "too few for this epsilon"

@@ -1,0 +1,49 @@
+"""FedAvg whose sites keep a head of their own: the last layer, or the intercepts, fitted to a site's own patients.
+
+Layer:       federation.training.strategies.own_heads, above fedavg. Pure integers.
+Terms:       the *head* is the last parameters of a model (``Model.n_head``), the *body* all others. A site's *own model* is
+             what its last local steps reached: the body, fine-tuned, and its own head.
+Guarantees:  those of ``fedavg``: with an epsilon each local step has the site's own full noise, so that a kept head, which
+             is made of noisy sums, costs nothing more. A head never leaves its site; what is opened is the sum of what all
+             sites send. A site that starts anew begins with the public head.
+See instead: where a site finds its own model (``federation.training.own_models``).
+Source:      Arivazhagan and others, Federated Learning with Personalization Layers, 2019; docs/guarantees.md P13, form (b).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from federation.training.strategies.fedavg import MOVE, FedAvg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from federation.training.optimizer import Descent
+    from federation.training.strategies.base import ClippedSums, RunShape
+
+
+class OwnHeads(FedAvg):
+    """FedAvg whose sites keep the last layer, or the intercepts, for themselves."""
+
+    name: ClassVar[str] = "own_heads"
+    keeps_state: ClassVar[bool] = True
+
+    def local_update(
+        self, shape: RunShape, state: Descent, sums: ClippedSums, kept: Any
+    ) -> tuple[Sequence[int], Any]:
+        """Take the local steps from the public body and the own head; send the way from the public model."""
+        n_body = shape.size - shape.n_head
+        head = state.parameters[n_body:] if kept is None else kept[n_body:]
+        start = replace(state, parameters=(*state.parameters[:n_body], *head))
+        moves, size, seen = self.moved(shape, start, sums)
+        own = tuple(begin + move for begin, move in zip(start.parameters, moves, strict=True))
+        sent = [(after - before) // MOVE for after, before in zip(own, state.parameters, strict=True)]
+        return [*sent, size, *seen[0][shape.size :][: int(shape.has_loss)]], own
+
+    def step_sentence(self, shape: RunShape) -> str:
+        """See ``Strategy``."""
+        return (
+            f"{super().step_sentence(shape)}; each site keeps {shape.n_head} parameters of its own beside it"
+        )
