@@ -140,8 +140,8 @@ def _primary(criteria):
         (_primary({"Genome": {"CodesetId": 0}}), "Genome is not known"),
         (_primary({"Gender": {"CodesetId": 0}}), "duckcdm does not take the definition"),
         (
-            _primary({"ConditionOccurrence": {"CodesetId": 0, "Frist": True}}),
-            "PrimaryCriteria.CriteriaList.ConditionOccurrence.Frist is not known; nearest: First",
+            _primary({"ConditionOccurrence": {"CodesetId": 0, "Firsts": True}}),
+            "PrimaryCriteria.CriteriaList.ConditionOccurrence.Firsts is not known; nearest: First",
         ),
         (
             _primary({"ConditionOccurrence": {"StopReason": {"Text": "a {1}?{x}", "Op": "contains"}}}),

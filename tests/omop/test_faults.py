@@ -162,7 +162,7 @@ def test_a_value_in_a_unit_that_is_not_listed_refuses_or_is_left_out(tmp_path):
         (FIXED, "the key columns is missing"),
         (FIXED + AGE.replace('age"', 'agee"'), "take: for person one of age"),
         (FIXED + AGE + "from_day = 1\n", "from_day, to_day and to_the_end belong to events"),
-        (FIXED + AGE + 'tabel = "x"\n', "there is no key tabel here; nearest: table"),
+        (FIXED + AGE + 'tablet = "x"\n', "there is no key tablet here; nearest: table"),
         (SETS + FIXED + GLUCOSE.replace('"mmol/L"', '"kg"'), "kg"),
         (SETS + FIXED + GLUCOSE.replace('analyte = "glucose"\n', ""), "mmol/L"),
         (SETS + FIXED + GLUCOSE.replace('units = ["mmol/L"]\n', ""), "values need units"),
