@@ -20,8 +20,11 @@ def test_itemsets_equal_the_oracle_and_are_one_exact_disclosure(session):
     before = session.budget_rows()[0]["exact_disclosures"]
     found = session.table("patients").frequent_itemsets(ITEMS, min_support=0.2, max_len=4, exact=True)
     case = next(case for name, case in CASES.items() if name.startswith("heart"))
-    assert len(found.itemsets) == 53
-    assert sorted(found.itemsets["count"]) == sorted(count for _, count in case["itemsets"])
+    assert len(found.itemsets) == 49  # the guard closes four of the 53
+    counts = {frozenset(items): count for items, count in case["itemsets"]}
+    assert (
+        dict(zip(found.itemsets["itemsets"], found.itemsets["count"], strict=True)).items() <= counts.items()
+    )
     assert found.n_rows == 920
     assert session.budget_rows()[0]["exact_disclosures"] == before + 1
     assert found.receipt["kind"] == "exact"

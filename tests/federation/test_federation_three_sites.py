@@ -92,7 +92,7 @@ def test_the_explained_rounds_of_mining_are_those_of_the_run(trio):
         min_confidence=Fraction(1, 2),
         max_len=1,
     )
-    first = trio.explain_mining(request).to_dict()["first_level"]
+    first = trio.explain_mining(request).to_dict()["first_block"]
     # keys, and what is dealt for the floor and for the one level
     assert trio.mine(request).receipt["rounds"] == 1 + 2 + first["rounds"]
 
