@@ -42,6 +42,18 @@ def mine(  # noqa: PLR0913, PLR0917
     nested: Annotated[
         str, typer.Option("--nested-supports", help="guard, or allow where every site's policy permits it.")
     ] = "guard",
+    basket: Annotated[
+        str,
+        typer.Option(
+            "--basket", help="row, or unit: what any row of a person holds, who counts once a site."
+        ),
+    ] = "row",
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold", help="Least value of a measure, such as lift=1.2; of p_adjusted the largest."
+        ),
+    ] = None,
     earlier_nested: Annotated[str | None, typer.Option("--nested", hidden=True)] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Exact; private mining is not available yet.")
@@ -61,6 +73,9 @@ def mine(  # noqa: PLR0913, PLR0917
     nested = earlier_nested or nested
     if nested not in {"guard", "allow"}:
         raise UsageError(reason=f"--nested-supports must be guard or allow, not {nested[:40]!r}")
+    if basket not in {"row", "unit"}:
+        raise UsageError(reason=f"--basket must be row or unit, not {basket[:40]!r}")
+    limits = _limits(threshold or [])
     shares = [
         positive_decimal(min_support, name="min-support"),
         positive_decimal(min_confidence, name="min-confidence"),
@@ -73,6 +88,7 @@ def mine(  # noqa: PLR0913, PLR0917
             min_confidence=shares[1],
             max_len=max_len,
             nested_supports=cast("Literal['guard', 'allow']", nested),
+            basket=cast("Literal['row', 'unit']", basket),
         )
         if explain:
             explanation = session.explain_mining(request, purpose=purpose)
@@ -81,7 +97,7 @@ def mine(  # noqa: PLR0913, PLR0917
             else:
                 typer.echo(explanation.text)
             return
-        result = session.mine(request, purpose=purpose)
+        result = session.mine(request, purpose=purpose).where(**limits)
     with never_lost(result):
         if as_json:
             print_json(result.to_dict())
@@ -89,6 +105,23 @@ def mine(  # noqa: PLR0913, PLR0917
             print_csv(*result.spreadsheet())
         else:
             _print_rules(result)
+
+
+def _limits(texts: list[str]) -> dict[str, float]:
+    """Read limits on measures, before anything is asked."""
+    from analytics.errors import InvalidRequestError
+    from analytics.mining.result import check_limits
+
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+            check_limits(found)
+        except (ValueError, InvalidRequestError) as error:
+            reason = f"--threshold must be a measure and a number, such as lift=1.2, not {text[:40]!r}"
+            raise UsageError(reason=reason) from error
+    return found
 
 
 def _print_rules(result: MiningResult) -> None:

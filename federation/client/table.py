@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
-from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
+from analytics.mining.request import DEFAULT_CANDIDATES, Basket, MiningRequest, NestedSupports
+from analytics.mining.result import Keep, check_choice, check_limits, chosen
 from analytics.statistics.other_names import PART_OF, REFUSED
 from analytics.statistics.registry import STATISTICS
 from federation.client.arguments import exact_number, names_of
@@ -18,7 +19,7 @@ from federation.client.gate import checked
 from federation.client.schema_view import SchemaView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from analytics.mining.result import MiningResult
     from analytics.statistics.base import Answer
@@ -128,7 +129,7 @@ class TableView:
             earlier,
         )
 
-    def association_rules(
+    def association_rules(  # noqa: PLR0913
         self,
         items: Sequence[str],
         *,
@@ -136,6 +137,8 @@ class TableView:
         min_confidence: object,
         max_len: int | None = None,
         nested_supports: NestedSupports = "guard",
+        basket: Basket = "row",
+        thresholds: Mapping[str, float] | None = None,
         exact: bool = False,
         purpose: str = "analysis",
     ) -> MiningResult:
@@ -145,17 +148,20 @@ class TableView:
         Cost: one exact disclosure.
 
         Args:
-            items: as ``sex=M``, ``age>=60``, ``disease``; over the table's exact dimensions.
+            items: as ``sex=M``, ``age>=60``, ``disease``, ``not disease``, ``dx=*``, ``dx under I20-I25``; over the
+                table's exact dimensions.
             min_support: smallest share of the rows, above 0 and at most 1.
             min_confidence: smallest confidence of a rule.
             max_len: most items of an itemset.
-            nested_supports: ``guard`` closes itemsets too near to an open subset; ``allow`` where every site's policy
-                says so.
+            nested_supports: ``guard`` closes itemsets with a small cell; ``allow`` where every site's policy says so.
+            basket: ``row``, or ``unit`` where a person has several rows: what any of them holds; a person counts once
+                at a site.
+            thresholds: on measures of the rules, as ``MiningResult.where`` has them.
             exact: must be True: private mining is not available yet.
             purpose: written to the ledger.
 
         Returns:
-            ``.rules`` and ``.itemsets`` with mlxtend's column names.
+            A frame of rules (``.frame``, ``.rules``) and of itemsets (``.itemsets``), with mlxtend's column names.
 
         Raises:
             InvalidRequestError, PlanRejectedError, PolicyRefusedError: as ``Session.mine``.
@@ -164,6 +170,7 @@ class TableView:
             raise InvalidRequestError(
                 parameter="exact", reason="must be True: private mining is not available yet"
             )
+        check_limits(thresholds or {})
         request = MiningRequest(
             table=self.name,
             items=names_of("items", items),
@@ -172,26 +179,48 @@ class TableView:
             max_len=max_len,
             max_candidates=DEFAULT_CANDIDATES,
             nested_supports=nested_supports,
+            basket=basket,
         )
-        return self._session.mine(request, purpose=purpose)
+        return self._session.mine(request, purpose=purpose).where(**(thresholds or {}))
 
-    def frequent_itemsets(
+    def frequent_itemsets(  # noqa: PLR0913
         self,
         items: Sequence[str],
         *,
         min_support: object,
         max_len: int | None = None,
         nested_supports: NestedSupports = "guard",
+        basket: Basket = "row",
+        keep: Keep = "all",
+        max_support: float | None = None,
         exact: bool = False,
         purpose: str = "analysis",
     ) -> MiningResult:
-        """Find frequent itemsets over all sites; arguments and errors as ``association_rules``."""
-        return self.association_rules(
+        """Find frequent itemsets over all sites; other arguments and errors as ``association_rules``.
+
+        Args:
+            items: as for ``association_rules``.
+            min_support: smallest share of the rows.
+            max_len: most items of an itemset.
+            nested_supports: as for ``association_rules``.
+            basket: as for ``association_rules``.
+            keep: ``all`` open itemsets, ``closed`` (no superset of the same support) or ``maximal`` ones (no superset).
+            max_support: largest share of the rows, for rare patterns; None: no limit.
+            exact: must be True.
+            purpose: written to the ledger.
+
+        Returns:
+            A frame of itemsets (``.frame``, ``.itemsets``).
+        """
+        check_choice(keep, max_support)
+        found = self.association_rules(
             items,
             min_support=min_support,
             min_confidence=FREQUENT_ONLY,
             max_len=max_len,
             nested_supports=nested_supports,
+            basket=basket,
             exact=exact,
             purpose=purpose,
         )
+        return chosen(found, keep, max_support)

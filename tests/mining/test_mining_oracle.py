@@ -231,7 +231,8 @@ def test_frames_have_the_known_columns(heart, run_of) -> None:
     assert list(result.itemsets.columns) == ["support", "itemsets", "count"]
     assert list(result.rules.columns) == [
         "antecedents", "consequents", "antecedent support", "consequent support", "support", "confidence", "lift",
-        "leverage", "conviction",
+        "representativity", "leverage", "conviction", "zhangs_metric", "jaccard", "certainty", "kulczynski",
+        "chi_square", "p_value", "p_adjusted",
     ]  # fmt: skip
     assert result.frame.equals(result.rules)
     lifts = list(result.rules["lift"])
