@@ -23,6 +23,7 @@ TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
         "docs/choose-epsilon.md",
         "docs/cubes.md",
         "docs/harmonising.md",
+        "docs/mining.md",
         "docs/quality.md",
     ],
 )
