@@ -23,7 +23,7 @@ import federation
 from analytics.mining.plan import make_mining_plan
 from analytics.mining.request import MiningRequest
 from analytics.mining.site_run import block_cost
-from analytics.mining.threshold_test import Block, Part, block_bits
+from analytics.mining.threshold_test import Part, block_bits, conditions_of
 from analytics.plans.context import PlanContext
 from analytics.schema import Schema
 from smpc.operations.inputs import contribute
@@ -75,14 +75,18 @@ def whole(count: int, runs: int, peers: str) -> dict[str, object]:
     frames = {
         name: pd.DataFrame(held[place :: len(SITES)], columns=NAMES) for place, name in enumerate(SITES)
     }
-    policy = {"minimum_cell": CELL, "nested_supports": "allow"}
+    policy = {
+        "minimum_cell": CELL,
+        "nested_supports": "allow",
+        "exact_numbers_per_population": 1_000_000,
+    }
     session = federation.local(frames, schema=schema(count), policy=policy, engine="numpy")
     row: dict[str, object] = {"work": f"3 x {count} transactions, {N_ITEMS} items, {SUPPORT}"}
     try:
         for nested in ("allow", "guard"):
             answers = [
                 session.table("baskets").frequent_itemsets(
-                    NAMES, min_support=SUPPORT, nested_supports=nested, exact=True
+                    NAMES, min_support=SUPPORT, max_candidates=50_000, nested_supports=nested, exact=True
                 )
                 for _ in range(runs)
             ]
@@ -116,14 +120,16 @@ def level(n_items: int, runs: int) -> dict[str, object]:
             n_sites=3, colluding=1, relation="add_or_remove_one", delta=Fraction(1, 10**6), minimum_cell=CELL
         ),
     )
-    part = Part(size=LEVEL, pattern=tuple(1 << place for place in range(n_items)), n_subsets=1)
-    block = Block(itemsets=(), parts=(part,), subsets=(np.arange(LEVEL, dtype=np.int64)[np.newaxis],))
-    cost = block_cost(plan, block.parts)
+    pattern = tuple(1 << place for place in range(n_items))
+    n_conditions = conditions_of(pattern)
+    part = Part(size=LEVEL, pattern=pattern, n_factors=n_conditions)
+    factors = [np.arange(n_conditions * LEVEL, dtype=np.int64).reshape(n_conditions, LEVEL)]
+    cost = block_cost(plan, [part])
     margins = np.zeros(LEVEL * part.n_conditions, dtype=np.int64)
 
     def joint(session):  # type: ignore[no-untyped-def]
         session.prefetch(cost.requests)
-        return block_bits(session, plan, contribute(session, margins), block.parts, block.subsets)
+        return block_bits(session, plan, contribute(session, margins), factors)
 
     seconds = []
     for _ in range(runs):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.mining.site_run import block_cost, floor_cost, pieces_of
+from analytics.mining.site_run import block_cost, pieces_of
 from analytics.plans.context import guard_text
 from privacy_accounting.decimals import format_decimal
 
@@ -31,12 +31,11 @@ def run_cost(plan: MiningPlan, blocks: Sequence[Sequence[Sequence[Itemset]]]) ->
         blocks: of each block the itemsets of its levels.
 
     Returns:
-        ``rounds`` among the sites (fetching material is one more for the threshold and for each block),
+        ``rounds`` among the sites (fetching material is one more for each block),
         ``bytes_per_peer`` that a site sends to each other (at most, where three sites compute), ``dealer_bytes``
         that the dealer or the dealing site sends in all.
     """
-    steps = [floor_cost(plan)]
-    steps += [block_cost(plan, piece.parts) for levels in blocks for piece in pieces_of(plan, levels)]
+    steps = [block_cost(plan, piece.parts) for levels in blocks for piece in pieces_of(plan, levels)]
     n_itemsets = sum(len(level) for levels in blocks for level in levels)
     return {
         "rounds": sum(step.rounds for step in steps) + len(blocks),
@@ -46,7 +45,7 @@ def run_cost(plan: MiningPlan, blocks: Sequence[Sequence[Sequence[Itemset]]]) ->
 
 
 def first_block(plan: MiningPlan) -> dict[str, int]:
-    """How many levels and itemsets the first block has, and what it takes with the threshold."""
+    """How many levels and itemsets the first block has, and what it takes."""
     levels = plan.block(plan.walk())
     sizes = {"levels": len(levels), "itemsets": sum(map(len, levels))}
     return sizes | run_cost(plan, [levels])

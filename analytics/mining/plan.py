@@ -105,11 +105,11 @@ class MiningPlan:
         return self.minimum_difference > 0
 
     def conditions_of(self, itemset: Itemset) -> int:
-        """Comparisons of a candidate: its threshold and its cells; 0 where the rows of all sites cannot fill the cells."""
+        """Comparisons of a candidate: its support, its cells; 0 where the rows of all sites cannot fill the cells."""
         if not self.is_guarded:
-            return 1
+            return 2
         cells = n_cells(itemset, self.ancestors)
-        return cells if cells * self.minimum_difference <= self.n_rows_max else 0
+        return cells + 1 if cells * self.minimum_difference <= self.n_rows_max else 0
 
     def block(self, walk: LevelIterator) -> tuple[tuple[Itemset, ...], ...]:
         """The levels that are tested at once, from public numbers and opened bits."""

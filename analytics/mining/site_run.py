@@ -26,7 +26,6 @@ from analytics.mining.threshold_test import (
     block_bits,
     make_block,
     margins_of,
-    shared_threshold,
 )
 from smpc.cost import dry_run
 from smpc.operations.arithmetic import concatenate, take
@@ -59,8 +58,7 @@ def mine_at_site(
     """Run a mining plan at one site.
 
     Visible to: see the module.
-    Cost: a block of levels takes one batch of material, one comparison, the ANDs, one opening; the threshold one more
-        comparison and product. See ``block_cost``.
+    Cost: a block of levels takes one batch of material, one comparison, the ANDs, one opening. See ``block_cost``.
 
     Args:
         session: of all sites, with a dealer or three that compute; the charge is complete, the start noted.
@@ -77,8 +75,6 @@ def mine_at_site(
     """
     walk, trail = plan.walk(), []
     n_rows = contribute(session, np.array([bitmaps.n_rows], dtype=np.int64))
-    session.prefetch(floor_cost(plan).requests, is_last=False)
-    threshold = shared_threshold(session, plan, n_rows)
     supports = Supports(n_rows)
     while not walk.is_over:
         levels = plan.block(walk)
@@ -87,8 +83,8 @@ def mine_at_site(
         for piece in pieces:
             session.prefetch(block_cost(plan, piece.parts).requests, is_last=False)
             counts = contribute(session, bitmaps.counts(piece.itemsets))
-            margins = margins_of(session, plan, piece, counts=counts, threshold=threshold, supports=supports)
-            bits.append(block_bits(session, plan, margins, piece.parts, piece.subsets))
+            margins = margins_of(session, plan, piece, counts=counts, supports=supports)
+            bits.append(block_bits(session, plan, margins, piece.factors))
             shares.append(counts)
         itemsets = [itemset for piece in pieces for itemset in piece.itemsets]
         opened = dict(zip(itemsets, _checked(open_to_all(concatenate(bits)), len(itemsets)), strict=True))
@@ -118,16 +114,6 @@ def pieces_of(plan: MiningPlan, levels: Sequence[Sequence[Itemset]]) -> list[Blo
     return [make_block([cut], plan.ancestors, is_guarded=plan.is_guarded) for cut in cuts]
 
 
-def floor_cost(plan: MiningPlan) -> Cost:
-    """The cost of finding the threshold: material, rounds, bytes."""
-    nothing = np.zeros(1, dtype=np.int64)
-    return dry_run(
-        lambda session: shared_threshold(session, plan, contribute(session, nothing)),
-        plan.context.n_sites,
-        has_three_sites=plan.context.has_three_sites,
-    )
-
-
 def block_cost(plan: MiningPlan, parts: Sequence[Part]) -> Cost:
     """What testing a block takes, without its opening (1 round, 8 bytes a candidate and peer).
 
@@ -136,10 +122,10 @@ def block_cost(plan: MiningPlan, parts: Sequence[Part]) -> Cost:
         parts: the block's.
     """
     nothing = np.zeros(sum(part.size * part.n_conditions for part in parts), dtype=np.int64)
-    subsets = [np.zeros((part.n_subsets, part.size), dtype=np.int64) for part in parts]
+    factors = [np.zeros((part.n_factors, part.size), dtype=np.int64) for part in parts]
 
     def joint(session: Session) -> Shared:
-        return block_bits(session, plan, contribute(session, nothing), parts, subsets)
+        return block_bits(session, plan, contribute(session, nothing), factors)
 
     return dry_run(joint, plan.context.n_sites, has_three_sites=plan.context.has_three_sites)
 
@@ -150,17 +136,18 @@ def most_memory(plan: MiningPlan) -> int:
     From the plan alone, so that nothing which was opened decides whether a run fits.
     """
     first = [block_cost(plan, piece.parts) for piece in pieces_of(plan, plan.block(plan.walk()))]
-    widest = max(math.comb(len(plan.items), level) for level in range(1, plan.max_levels + 1))
-    n_candidates = min(plan.max_candidates, widest)
-    pattern: Pattern = ()
-    cells = 1
-    while plan.is_guarded and n_candidates * cells < PIECE_CONDITIONS and len(pattern) < plan.max_levels:
-        pattern = (*pattern, 1 << len(pattern))
-        cells *= 2
-    size = min(n_candidates, -(-PIECE_CONDITIONS // cells))
-    # a block of levels multiplies bits of subsets too: as many a candidate as its conditions
-    wide = block_cost(plan, [Part(size=size, pattern=pattern, n_subsets=min(cells, 64))])
-    return max(cost.memory_bytes for cost in (floor_cost(plan), wide, *first))
+    sizes = {
+        level: min(plan.max_candidates, math.comb(len(plan.items), level))
+        for level in range(1, plan.max_levels + 1)
+    }
+    cells = {level: 1 << level if plan.is_guarded else 1 for level in sizes}
+    # of levels with as many comparisons the first one, which has the most candidates
+    level = max(sizes, key=lambda level: min(sizes[level] * cells[level], PIECE_CONDITIONS))
+    size = min(sizes[level], -(-PIECE_CONDITIONS // cells[level]))
+    pattern: Pattern = tuple(1 << place for place in range(level)) if plan.is_guarded else ()
+    # a block of levels multiplies bits of subsets too
+    wide = block_cost(plan, [Part(size=size, pattern=pattern, n_factors=max(cells[level] + 1, 64))])
+    return max(cost.memory_bytes for cost in (wide, *first))
 
 
 def _advanced(

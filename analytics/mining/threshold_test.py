@@ -1,10 +1,10 @@
 """A block of levels on shares: test which candidates reach the threshold and keep every cell large enough.
 
 Layer:       analytics.mining above plan; works on shares only, so no party sees a value.
-Terms:       the *threshold* is ``max(a N, b m)`` for the smallest support ``a / b``, N rows and at least m rows
-             behind an opened support; a candidate is frequent where ``b count >= threshold``. Its *conditions* are
-             this one and, under the guard, that each other cell of its full cube has at least m rows.
-Guarantees:  N, the threshold, counts and the comparisons' bits stay in shares. A candidate's one bit says "frequent,
+Terms:       a candidate is frequent where ``b count >= a N`` for the smallest support ``a / b`` and N rows, and where it
+             has at least m rows. Its *conditions* are these two and, under the guard, that each other cell of its full
+             cube has at least m rows.
+Guarantees:  N, counts and the comparisons' bits stay in shares. A candidate's one bit says "frequent,
              and no cell below m"; which condition failed stays in shares too. Supports of all subsets of an opened
              itemset are open, so that no sum or difference of them that counts a cell is below m, zero included.
              In a block of several levels a candidate's bit is multiplied by the bits of its subsets there: it is 1 only
@@ -23,11 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.mining.cubes import Pattern, cell_counts, cells, closures, pattern_of, subset_places
-from smpc.operations.arithmetic import add_public, concatenate, multiply_public, subtract, take
+from smpc.operations.arithmetic import add_public, concatenate, multiply_public
 from smpc.operations.bit_planes import to_ring
-from smpc.operations.comparison import at_least, negative_plane
+from smpc.operations.comparison import negative_plane
 from smpc.operations.grouped_and import Places, all_of_each
-from smpc.operations.selection import select
 from smpc.ring import pack_plane, plane_bits
 from smpc.sharing import Shared
 
@@ -40,24 +39,29 @@ if TYPE_CHECKING:
     from smpc.session import Session
 
 
+def conditions_of(pattern: Pattern) -> int:
+    """Comparisons of a candidate of a pattern."""
+    return 2 + len(cells(pattern)) if pattern else 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Candidates of one level and one pattern, which stand together in a block.
 
     Attributes:
         size: how many.
-        pattern: theirs; of the empty itemset where no guard asks.
-        n_subsets: subsets in the block whose bits multiply each one's, itself among them.
+        pattern: theirs; empty where no guard asks.
+        n_factors: conditions that make each one's bit: its own and those of its subsets in the block.
     """
 
     size: int
     pattern: Pattern
-    n_subsets: int
+    n_factors: int
 
     @property
     def n_conditions(self) -> int:
         """Comparisons of one candidate."""
-        return 1 + len(cells(self.pattern)) if self.pattern else 1
+        return conditions_of(self.pattern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,12 +71,12 @@ class Block:
     Attributes:
         itemsets: part by part.
         parts: their sizes and patterns.
-        subsets: of each part, places of the subsets in the block, ``(n_subsets, size)``.
+        factors: of each part, places of the conditions, ``(n_factors, size)``.
     """
 
     itemsets: tuple[Itemset, ...]
     parts: tuple[Part, ...]
-    subsets: tuple[Places, ...]
+    factors: tuple[Places, ...]
 
 
 def make_block(levels: Sequence[Sequence[Itemset]], ancestors: Ancestors, *, is_guarded: bool) -> Block:
@@ -94,55 +98,54 @@ def make_block(levels: Sequence[Sequence[Itemset]], ancestors: Ancestors, *, is_
     ]
     itemsets = tuple(itemset for _, group in groups for itemset in group)
     places = {itemset: place for place, itemset in enumerate(itemsets)}
-    subsets = [_subsets_here(group, pattern, places, first) for pattern, group in groups]
+    kept = [pattern if is_guarded else () for pattern, _ in groups]
+    sizes = [(len(group), conditions_of(pattern)) for pattern, (_, group) in zip(kept, groups, strict=True)]
+    widths = [(size, size * n_conditions) for size, n_conditions in sizes]
+    n_before = np.cumsum([(0, 0), *widths[:-1]], axis=0, dtype=np.int64)
+    factors = [
+        _factors(_subsets_here(group, pattern, places, first), sizes, n_before) for pattern, group in groups
+    ]
     parts = tuple(
-        Part(size=len(group), pattern=pattern if is_guarded else (), n_subsets=len(rows))
-        for (pattern, group), rows in zip(groups, subsets, strict=True)
+        Part(size=size, pattern=pattern, n_factors=len(rows))
+        for (size, _), pattern, rows in zip(sizes, kept, factors, strict=True)
     )
-    return Block(itemsets=itemsets, parts=parts, subsets=tuple(subsets))
+    return Block(itemsets=itemsets, parts=parts, factors=tuple(factors))
 
 
 def _subsets_here(
     group: Sequence[Itemset], pattern: Pattern, places: dict[Itemset, int], first: int
-) -> Places:
-    """Places of each one's closed subsets of at least the first level's size."""
+) -> list[list[int]]:
+    """Places of each one's closed subsets of at least the first level's size; a row has one pattern."""
     if len(pattern) == first:
-        return np.array([[places[itemset] for itemset in group]], dtype=np.int64)
+        return [[places[itemset] for itemset in group]]
     chosen = [
         [place for place in range(len(pattern)) if subset >> place & 1]
         for subset, closed in enumerate(closures(pattern))
         if subset == closed and subset.bit_count() >= first
     ]
-    return np.array(
-        [[places[tuple([itemset[place] for place in part])] for itemset in group] for part in chosen],
-        dtype=np.int64,
-    )
+    return [[places[tuple([itemset[place] for place in part])] for itemset in group] for part in chosen]
 
 
-def shared_threshold(session: Session, plan: MiningPlan, n_rows: Shared) -> Shared:
-    """Find the threshold that ``b count`` must reach.
-
-    Visible to: no party.
-    Cost: one comparison and one product.
+def _factors(rows: Sequence[Sequence[int]], sizes: Sequence[tuple[int, int]], n_before: Places) -> Places:
+    """Places of all conditions of some subsets, which are given by their places in the block.
 
     Args:
-        session: of all sites, with a dealer or three that compute.
-        plan: what runs.
-        n_rows: rows of all sites, shape ``(1,)``.
-
-    Returns:
-        ``max(a N, b m)``, shape ``(1,)``.
+        rows: subsets; those of one row stand in one part.
+        sizes: of each part its itemsets and the conditions of each.
+        n_before: of each part the itemsets and the conditions before it, shape ``(n_parts, 2)``.
     """
-    share_of_rows = multiply_public(n_rows, plan.min_support.numerator)
-    least = plan.min_support.denominator * plan.floor_count
-    is_larger = at_least(session, share_of_rows, least, plan.comparison_bits)
-    # a constant as shares: N - N + least keeps one shape for the choice
-    fixed = add_public(session, subtract(n_rows, n_rows), least)
-    return select(session, is_larger, share_of_rows, fixed)
+    found = []
+    for row in rows:
+        part = int(np.searchsorted(n_before[:, 0], row[0], side="right")) - 1
+        size, n_conditions = sizes[part]
+        own = np.array(row, dtype=np.int64) - n_before[part, 0]
+        steps = np.arange(n_conditions, dtype=np.int64)[:, np.newaxis] * size
+        found.append(n_before[part, 1] + steps + own)
+    return np.concatenate(found)
 
 
 def margins_of(
-    session: Session, plan: MiningPlan, block: Block, *, counts: Shared, threshold: Shared, supports: Supports
+    session: Session, plan: MiningPlan, block: Block, *, counts: Shared, supports: Supports
 ) -> Shared:
     """What every condition compares with 0, in shares.
 
@@ -153,18 +156,19 @@ def margins_of(
         plan: what runs.
         block: what is tested.
         counts: rows of all sites in which each candidate holds, shape ``(n_candidates,)``.
-        threshold: what ``shared_threshold`` gave.
-        supports: of what is open so far.
+        supports: of what is open so far, the number of rows first.
 
     Returns:
         Part by part, condition by condition, candidate by candidate; shape ``(n_conditions,)``.
     """
-    scaled = multiply_public(counts, plan.min_support.denominator).share - threshold.share
+    share_of_rows = plan.min_support.numerator * supports.all().share[:1]
+    frequent = multiply_public(counts, plan.min_support.denominator).share - share_of_rows
+    enough = add_public(session, counts, -plan.floor_count).share
     known = np.concatenate([supports.all().share, counts.share])
     places = supports.places_with(block.itemsets)
     found: list[RingArray] = []
     for part, chosen in _chosen(block):
-        found.append(scaled[chosen])
+        found += [frequent[chosen], enough[chosen]]
         if part.pattern:
             here = subset_places(block.itemsets[chosen], part.pattern, places)
             smaller = cell_counts(known[here], part.pattern).T.reshape(-1)
@@ -172,34 +176,25 @@ def margins_of(
     return Shared(share=np.concatenate(found))
 
 
-def block_bits(
-    session: Session, plan: MiningPlan, margins: Shared, parts: Sequence[Part], subsets: Sequence[Places]
-) -> Shared:
+def block_bits(session: Session, plan: MiningPlan, margins: Shared, factors: Sequence[Places]) -> Shared:
     """Test the conditions of a block.
 
     Visible to: no party.
-    Cost: one batch of comparisons, the AND of each candidate's conditions and of its subsets' bits; see ``smpc.cost``.
+    Cost: one batch of comparisons, the AND of each candidate's and its subsets' conditions; see ``smpc.cost``.
 
     Args:
         session: of all sites, with a dealer or three that compute.
         plan: what runs.
         margins: what ``margins_of`` gave.
-        parts: the block's.
-        subsets: the block's.
+        factors: the block's.
 
     Returns:
         One shared bit a candidate.
     """
     plane = negative_plane(session, margins, plan.comparison_bits)
     bits = plane_bits(plane, margins.size) ^ np.uint8(session.is_first)
-    groups, start = [], 0
-    for part in parts:
-        end = start + part.n_conditions * part.size
-        groups.append(np.arange(start, end, dtype=np.int64).reshape(part.n_conditions, part.size))
-        start = end
-    own = np.concatenate(all_of_each(session, bits, groups))
-    final = np.concatenate(all_of_each(session, own, subsets))
-    return to_ring(session, pack_plane(final), final.size)
+    found = np.concatenate(all_of_each(session, bits, factors))
+    return to_ring(session, pack_plane(found), found.size)
 
 
 def _chosen(block: Block) -> Iterator[tuple[Part, slice]]:
@@ -222,10 +217,6 @@ class Supports:
         for itemset in itemsets:
             self._places[itemset] = len(self._places)
         self._shares = concatenate([self._shares, counts])
-
-    def of(self, itemsets: Sequence[Itemset]) -> Shared:
-        """The supports of open itemsets, in the order asked."""
-        return take(self._shares, [self._places[itemset] for itemset in itemsets])
 
     def places_with(self, itemsets: Sequence[Itemset]) -> dict[Itemset, int]:
         """Places of what is open, and of itemsets whose counts are put behind."""

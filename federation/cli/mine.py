@@ -39,6 +39,9 @@ def mine(  # noqa: PLR0913, PLR0917
     table: TableName = None,
     min_confidence: Annotated[str, typer.Option("--min-confidence", help="Smallest confidence.")] = "0.5",
     max_len: Annotated[int | None, typer.Option("--max-len", help="Most items of an itemset.")] = None,
+    max_candidates: Annotated[
+        int, typer.Option("--max-candidates", help="Most itemsets that are counted in the whole run.")
+    ] = 20_000,
     nested: Annotated[
         str, typer.Option("--nested-supports", help="guard, or allow where every site's policy permits it.")
     ] = "guard",
@@ -87,6 +90,7 @@ def mine(  # noqa: PLR0913, PLR0917
             min_support=shares[0],
             min_confidence=shares[1],
             max_len=max_len,
+            max_candidates=max_candidates,
             nested_supports=cast("Literal['guard', 'allow']", nested),
             basket=cast("Literal['row', 'unit']", basket),
         )

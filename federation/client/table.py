@@ -136,6 +136,7 @@ class TableView:
         min_support: object,
         min_confidence: object,
         max_len: int | None = None,
+        max_candidates: int = DEFAULT_CANDIDATES,
         nested_supports: NestedSupports = "guard",
         basket: Basket = "row",
         thresholds: Mapping[str, float] | None = None,
@@ -153,6 +154,7 @@ class TableView:
             min_support: smallest share of the rows, above 0 and at most 1.
             min_confidence: smallest confidence of a rule.
             max_len: most items of an itemset.
+            max_candidates: most itemsets that are counted in the whole run, at most 100,000.
             nested_supports: ``guard`` closes itemsets with a small cell; ``allow`` where every site's policy says so.
             basket: ``row``, or ``unit`` where a person has several rows: what any of them holds; a person counts once
                 at a site.
@@ -177,7 +179,7 @@ class TableView:
             min_support=exact_number("min_support", min_support),
             min_confidence=exact_number("min_confidence", min_confidence),
             max_len=max_len,
-            max_candidates=DEFAULT_CANDIDATES,
+            max_candidates=max_candidates,
             nested_supports=nested_supports,
             basket=basket,
         )
@@ -189,6 +191,7 @@ class TableView:
         *,
         min_support: object,
         max_len: int | None = None,
+        max_candidates: int = DEFAULT_CANDIDATES,
         nested_supports: NestedSupports = "guard",
         basket: Basket = "row",
         keep: Keep = "all",
@@ -202,6 +205,7 @@ class TableView:
             items: as for ``association_rules``.
             min_support: smallest share of the rows.
             max_len: most items of an itemset.
+            max_candidates: as for ``association_rules``.
             nested_supports: as for ``association_rules``.
             basket: as for ``association_rules``.
             keep: ``all`` open itemsets, ``closed`` (no superset of the same support) or ``maximal`` ones (no superset).
@@ -218,6 +222,7 @@ class TableView:
             min_support=min_support,
             min_confidence=FREQUENT_ONLY,
             max_len=max_len,
+            max_candidates=max_candidates,
             nested_supports=nested_supports,
             basket=basket,
             exact=exact,

@@ -157,10 +157,10 @@ def test_eleven_items_take_a_bounded_number_of_rounds(miner) -> None:
         context={"minimum_cell": 1},
     )
     plan = ran.plan
-    assert first_block(plan)["rounds"] <= 18
+    assert first_block(plan)["rounds"] <= 12
     assert columns
     sent = [one for one in ran.run.sent["ada"] if one.step not in {Step.KEYS, Step.MATERIAL}]
-    assert len(sent) <= 18 * len(ran.openings["ada"])
+    assert len(sent) <= 12 * len(ran.openings["ada"])
 
 
 def test_a_wide_level_takes_few_rounds_and_bytes_a_condition(plan_of) -> None:
@@ -170,7 +170,7 @@ def test_a_wide_level_takes_few_rounds_and_bytes_a_condition(plan_of) -> None:
 
     plan = plan_of(nested_supports="guard", context={"minimum_cell": 10}, table={"rows_max": 200_000})
     for pattern, n_rounds in (((1, 2), 7), ((1, 2, 4), 8)):
-        part = Part(size=10_000, pattern=pattern, n_subsets=1)
+        part = Part(size=10_000, pattern=pattern, n_factors=2 ** len(pattern) + 1)
         cost = block_cost(plan, [part])
         assert cost.rounds + 1 <= n_rounds
         assert cost.bytes_per_peer + 8 * part.size <= 10 * part.n_conditions * part.size
@@ -194,3 +194,50 @@ def test_law_the_and_of_groups(bits, data) -> None:
     for number, group in enumerate(groups):
         opened = np.bitwise_xor.reduce([np.asarray(part[number]) for part in parts])
         assert opened.tolist() == np.array(bits)[group].min(axis=0).tolist()
+
+
+@pytest.mark.parametrize("nested", ["guard", "allow"])
+def test_a_level_in_pieces_opens_what_it_opens_whole(miner, monkeypatch, nested) -> None:
+    from analytics.mining import site_run
+
+    options = {
+        "items": ABC,
+        "min_support": Fraction(1, 10),
+        "context": {"minimum_cell": 10},
+        "nested_supports": nested,
+    }
+    whole = miner(world(a=9), **options)
+    monkeypatch.setattr(plan_module, "BLOCK_CANDIDATES", 0)
+    monkeypatch.setattr(site_run, "PIECE_CONDITIONS", 7)
+    pieces = miner(world(a=9), **options)
+    assert pieces.result.to_dict() == whole.result.to_dict()
+    assert [len(bits) for bits in pieces.openings["ada"]] == [
+        3,
+        3,
+        1,
+    ]  # one opening a level, however many pieces
+
+
+def test_a_level_with_too_many_comparisons_ends_the_run_and_says_so() -> None:
+    walk = LevelIterator(
+        20, max_levels=3, max_candidates=10_000, excludes=lambda a, b: False, conditions_of=lambda s: 2 ** len(s),
+        max_conditions=800,
+    )  # fmt: skip
+    walk.advance([True] * 20)
+    assert len(walk.candidates) == 190
+    walk.advance([True] * 190)
+    assert walk.is_over
+    assert walk.is_capped
+
+
+def test_itemsets_whose_cells_the_rows_cannot_fill_are_never_counted(plan_of) -> None:
+    """Three sites of 20 rows and a minimum of 10: eight cells need 80, so that a triple is no candidate."""
+    plan = plan_of(nested_supports="guard", context={"minimum_cell": 10}, table={"rows_max": 20})
+    assert plan.conditions_of((0, 1)) == 5
+    assert plan.conditions_of((0, 1, 2)) == 0
+    walk = plan.walk()
+    for size in (8, 28):
+        assert len(walk.candidates) == size
+        walk.advance([True] * size)
+    assert walk.is_over
+    assert not walk.is_capped
