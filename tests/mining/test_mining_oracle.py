@@ -240,3 +240,15 @@ def test_frames_have_the_known_columns(heart, run_of) -> None:
     text = json.dumps(result.to_dict(), allow_nan=False)
     assert len(json.loads(text)["rules"]) == 110
     assert result.cost["nested_supports"] == "allow"
+
+
+def test_eleven_items_are_one_block_of_eight_rounds(heart, run_of) -> None:
+    """At a distance rounds are most of a run's time: all four levels are tested at once, and nothing before them."""
+    plan = planned(heart, CASES["heart_disease"], "guard")
+    first = explain_mining(plan)["first_block"]
+    assert (first["levels"], first["itemsets"], first["rounds"]) == (4, 561, 8)
+    assert first["bytes_per_peer"] < 100_000
+    ran = run_of(plan, heart[2])
+    sent = [one for one in ran.run.sent["ada"] if one.step not in {Step.KEYS, Step.MATERIAL}]
+    assert len(ran.openings["ada"]) == 1
+    assert len(sent) == 8
