@@ -74,15 +74,17 @@ def mine_at_site(
         ReleaseRefusedError: an opened bit is neither 0 nor 1, so that a site has left the protocol.
     """
     walk, trail = plan.walk(), []
-    n_rows = contribute(session, np.array([bitmaps.n_rows], dtype=np.int64))
-    supports = Supports(n_rows)
+    supports: Supports | None = None
     while not walk.is_over:
         levels = plan.block(walk)
         pieces = pieces_of(plan, levels)
         bits, shares = [], []
         for piece in pieces:
             session.prefetch(block_cost(plan, piece.parts).requests, is_last=False)
-            counts = contribute(session, bitmaps.counts(piece.itemsets))
+            # the number of rows goes with the counts: on its own it would take a round where three sites compute
+            counted = contribute(session, np.append(bitmaps.counts(piece.itemsets), bitmaps.n_rows))
+            counts = take(counted, slice(0, -1))
+            supports = supports or Supports(take(counted, slice(-1, None)))
             margins = margins_of(session, plan, piece, counts=counts, supports=supports)
             bits.append(block_bits(session, plan, margins, piece.factors))
             shares.append(counts)
@@ -91,10 +93,10 @@ def mine_at_site(
         n_before = len(walk.frequent)
         trail += _advanced(walk, levels, opened)
         found = walk.frequent[n_before:]
-        if found:
+        if found and supports:
             places = {itemset: place for place, itemset in enumerate(itemsets)}
             supports.add(found, take(concatenate(shares), [places[itemset] for itemset in found]))
-    summand = blind(supports.all()) if walk.frequent else np.zeros(0, dtype=np.int64)
+    summand = blind(supports.all()) if supports and walk.frequent else np.zeros(0, dtype=np.int64)
     return SiteAnswer(trail=tuple(trail), summand=summand)
 
 
@@ -121,11 +123,12 @@ def block_cost(plan: MiningPlan, parts: Sequence[Part]) -> Cost:
         plan: what runs.
         parts: the block's.
     """
-    nothing = np.zeros(sum(part.size * part.n_conditions for part in parts), dtype=np.int64)
+    nothing = np.zeros(1 + sum(part.size for part in parts), dtype=np.int64)
+    places = [0] * sum(part.size * part.n_conditions for part in parts)
     factors = [np.zeros((part.n_factors, part.size), dtype=np.int64) for part in parts]
 
     def joint(session: Session) -> Shared:
-        return block_bits(session, plan, contribute(session, nothing), factors)
+        return block_bits(session, plan, take(contribute(session, nothing), places), factors)
 
     return dry_run(joint, plan.context.n_sites, has_three_sites=plan.context.has_three_sites)
 
