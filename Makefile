@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -127,6 +127,12 @@ bench-statistics: $(READY)
 	@[ -n "$(PEERS)" ] || [ -x .venv-oracles/bin/python ] || $(PY) -m venv .venv-oracles
 	@[ -n "$(PEERS)" ] || .venv-oracles/bin/python -m pip install --quiet --disable-pip-version-check tableone==0.9.6 lifelines==0.30.3
 	OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.statistics --peers $(or $(PEERS),.venv-oracles/bin/python)
+
+# mining over three sites beside its targets and mlxtend, some minutes; PEERS=python of an environment that has it
+bench-mining: $(READY)
+	@[ -n "$(PEERS)" ] || [ -x .venv-mlxtend/bin/python ] || $(PY) -m venv .venv-mlxtend
+	@[ -n "$(PEERS)" ] || .venv-mlxtend/bin/python -m pip install --quiet --disable-pip-version-check mlxtend==0.25.0
+	$(PY) -m benchmarks.mining --peers $(or $(PEERS),.venv-mlxtend/bin/python)
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth

@@ -90,6 +90,8 @@ def local_bitmaps(plan: MiningPlan, source: LocalTable, limit_s: float | None = 
     for number in range(len(plan.items)):
         word, place = divmod(number, WORD_ITEMS)
         bits = ((codes[word] >> np.int64(place)) & np.int64(1)).astype(np.uint8)
+        if plan.items[number].is_negated:
+            bits ^= np.uint8(1)
         packed = np.packbits(bits, bitorder="little")
         words[number].view(np.uint8)[: packed.size] = packed
     return Bitmaps(n_rows=n_rows, words=words)

@@ -1,8 +1,8 @@
 """A mining plan in words: what runs where, what is opened to whom, and its largest cost.
 
 Layer:       analytics.mining, the highest beside finish.
-Guarantees:  from public facts alone; asks no site. The first level is exact; how far a run goes depends on the bits
-             that it opens, so later levels are given as the cap.
+Guarantees:  from public facts alone; asks no site. The first block of levels is exact; how far a run goes depends on the bits
+             that it opens, so later blocks are given as the cap.
 Source:      ours.
 """
 
@@ -10,37 +10,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.mining.site_run import floor_cost, level_cost
+from analytics.mining.site_run import block_cost, pieces_of
 from analytics.plans.context import guard_text
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analytics.mining.candidates import Itemset
     from analytics.mining.plan import MiningPlan
 
 _OPENED_BYTES = 8
 
 
-def run_cost(plan: MiningPlan, level_sizes: Sequence[int]) -> dict[str, int]:
-    """What a run takes whose levels have these sizes.
+def run_cost(plan: MiningPlan, blocks: Sequence[Sequence[Sequence[Itemset]]]) -> dict[str, int]:
+    """What a run takes that tests these blocks of levels.
 
     Args:
         plan: what runs.
-        level_sizes: candidates of each level, from the first.
+        blocks: of each block the itemsets of its levels.
 
     Returns:
-        ``rounds`` among the sites (fetching material is one more for the threshold and for each level),
+        ``rounds`` among the sites (fetching material is one more for each block),
         ``bytes_per_peer`` that a site sends to each other (at most, where three sites compute), ``dealer_bytes``
         that the dealer or the dealing site sends in all.
     """
-    steps = [floor_cost(plan)]
-    steps += [level_cost(plan, number, size) for number, size in enumerate(level_sizes, start=1)]
+    steps = [block_cost(plan, piece.parts) for levels in blocks for piece in pieces_of(plan, levels)]
+    n_itemsets = sum(len(level) for levels in blocks for level in levels)
     return {
-        "rounds": sum(step.rounds for step in steps) + len(level_sizes),
-        "bytes_per_peer": sum(step.bytes_per_peer for step in steps) + _OPENED_BYTES * sum(level_sizes),
+        "rounds": sum(step.rounds for step in steps) + len(blocks),
+        "bytes_per_peer": sum(step.bytes_per_peer for step in steps) + _OPENED_BYTES * n_itemsets,
         "dealer_bytes": sum(step.dealer_bytes for step in steps),
     }
+
+
+def first_block(plan: MiningPlan) -> dict[str, int]:
+    """How many levels and itemsets the first block has, and what it takes."""
+    levels = plan.block(plan.walk())
+    sizes = {"levels": len(levels), "itemsets": sum(map(len, levels))}
+    return sizes | run_cost(plan, [levels])
 
 
 def explain_mining(plan: MiningPlan) -> dict[str, object]:
@@ -50,7 +58,7 @@ def explain_mining(plan: MiningPlan) -> dict[str, object]:
         plan: the plan.
 
     Returns:
-        Items, local scan, threshold, what is opened to whom, caps, the cost of the first level, price.
+        Items, local scan, threshold, what is opened to whom, caps, the cost of the first block of levels, price.
     """
     return {
         "question": "association rules",
@@ -67,7 +75,8 @@ def explain_mining(plan: MiningPlan) -> dict[str, object]:
         "guard": _guard(plan),
         "max_levels": plan.max_levels,
         "max_candidates": plan.max_candidates,
-        "first_level": run_cost(plan, [len(plan.items)]),
+        "basket": plan.basket,
+        "first_block": first_block(plan),
         "cost": plan.cost(),
     }
 
@@ -81,9 +90,13 @@ def explain_mining_text(plan: MiningPlan) -> str:
     Returns:
         Lines for a terminal.
     """
-    first = run_cost(plan, [len(plan.items)])
+    first = first_block(plan)
     support = format_decimal(plan.min_support)
     most = f"{'at most ' if plan.context.has_three_sites else ''}{first['bytes_per_peer']}"
+    first_line = (
+        f"the first {first['levels']} level(s) at once, {first['itemsets']} itemsets: {first['rounds']} rounds, "
+        f"{most} bytes to each other site"
+    )
     return "\n".join(
         [
             f"exact mining over {plan.context.n_sites} sites, {len(plan.items)} item(s)",
@@ -97,7 +110,7 @@ def explain_mining_text(plan: MiningPlan) -> str:
             "opened to all sites: one bit for each candidate of each level",
             "opened to the analyst alone: the supports of open itemsets, the number of rows if one is open",
             f"at most {plan.max_levels} level(s) and {plan.max_candidates} candidates in the whole run",
-            f"the first level: {first['rounds']} rounds, {most} bytes to each other site",
+            first_line,
             "exact disclosure without epsilon",
         ]
     )
@@ -108,4 +121,7 @@ def _guard(plan: MiningPlan) -> str:
         return "nested supports may be as near as they are (nested_supports = allow)"
     if not plan.minimum_difference:
         return "no minimum cell is set: nested supports may be as near as they are"
-    return f"an itemset opens only {plan.minimum_difference} or more rows below every subset of one item less"
+    return (
+        f"an itemset opens only if each combination of its items and their absence has {plan.minimum_difference} or more "
+        f"{'rows' if plan.counts_rows else 'units'}"
+    )

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analytics.errors import ReleaseRefusedError
 from analytics.mining.answer import SiteAnswer, n_opened, refused_answer
-from analytics.mining.candidates import parents
+from analytics.mining.candidates import parents, reduced
+from analytics.mining.cubes import cell_counts, pattern_of, subset_places
 from analytics.mining.result import FrequentItemset, MiningResult, NamedRule
 from analytics.mining.rules import MEASURES, find_rules
 
@@ -80,13 +83,29 @@ def _supports(
     known = {(): n_rows} | supports
     scale, share = plan.min_support.denominator, plan.min_support.numerator
     least = max(share * n_rows, scale * plan.floor_count)
+    places = {itemset: place for place, itemset in enumerate(known)}
+    column = np.array([*known.values()], dtype=np.int64)
     for itemset, count in supports.items():
-        nearest = min(known[parent] for parent in parents(itemset))
-        if scale * count < least or nearest - count < plan.minimum_difference:
+        nearest = min(known[parent] for parent in parents(itemset, plan.ancestors))
+        if (
+            scale * count < least
+            or count > nearest
+            or _smallest_cell(plan, itemset, places, column) < plan.minimum_difference
+        ):
             raise ReleaseRefusedError(rule="shares", reason="the supports do not fit the bits")
     if n_rows > plan.n_rows_max:
         raise ReleaseRefusedError(rule="shares", reason="the supports do not fit the bits")
     return supports, n_rows
+
+
+def _smallest_cell(
+    plan: MiningPlan, itemset: Itemset, places: Mapping[Itemset, int], column: RingArray
+) -> int:
+    """The fewest rows of its cube's cells without its own; under no guard the least that passes."""
+    if not plan.is_guarded:
+        return 0
+    pattern = pattern_of(itemset, plan.ancestors)
+    return int(cell_counts(column[subset_places([itemset], pattern, places)], pattern).min())
 
 
 def _result(
@@ -102,6 +121,7 @@ def _result(
         return tuple(plan.items[number].name for number in itemset)
 
     rows = n_rows or 1  # without rows there are no supports either
+    supports = {reduced(itemset, plan.ancestors): count for itemset, count in supports.items()}
     rules = find_rules(supports, rows, plan.min_confidence)
     return MiningResult(
         found=tuple(

@@ -11,10 +11,11 @@ Source:      ours; docs/guarantees.md P9.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
+from analytics.mining.hierarchy import codes_under, node_name, nodes_at
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.schema.numbers import exact_number, format_decimal
 from analytics.sql.render import quoted
@@ -35,6 +36,11 @@ _BARE = re.compile(_NAME, re.ASCII)
 _EQUALS = re.compile(rf"{_NAME}\s*==?\s*(.+)", re.ASCII)
 _SIDE = re.compile(rf"{_NAME}\s*(>=|<=|>|<)\s*{_NUMBER}", re.ASCII)
 _BIN = re.compile(rf"{_NAME}\s+in\s+\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*([)\]])", re.ASCII | re.IGNORECASE)
+_NEGATED = re.compile(r"not\s+(.+)", re.ASCII | re.IGNORECASE)
+_UNDER = re.compile(rf"{_NAME}\s+under\s+(.+)", re.ASCII | re.IGNORECASE)
+_ANY_VALUE = re.compile(rf"{_NAME}\s*=\s*\*", re.ASCII)
+_ANY_NODE = re.compile(rf"{_NAME}\s+under\s+any\s+(category|block|chapter)", re.ASCII | re.IGNORECASE)
+NOT = "not "
 _TRUTH = {"true": 1, "false": 0}
 
 
@@ -48,6 +54,8 @@ class Item:
         low: smallest code at which it holds.
         high: largest code at which it holds.
         is_boolean: whether the column is a boolean, whose codes are FALSE and TRUE.
+        codes: of a node of a hierarchy, the positions in the domain that lie under it, rising; else empty.
+        is_negated: whether it holds where the rest says that it does not, a missing value included.
     """
 
     name: str
@@ -55,25 +63,59 @@ class Item:
     low: int
     high: int
     is_boolean: bool
+    codes: tuple[int, ...] = ()
+    is_negated: bool = False
 
-    def excludes(self, other: Item) -> bool:
-        """Whether no row can hold both, by the schema alone."""
-        return self.column == other.column and (self.high < other.low or other.high < self.low)
+    @property
+    def plain(self) -> Item:
+        """The item without its negation."""
+        return replace(self, is_negated=False, name=self.name.removeprefix(NOT)) if self.is_negated else self
+
+    def excludes(self, other: Item, *, is_unit: bool = False) -> bool:
+        """Whether no row can hold both, by the schema alone; of a unit with several rows, whether it cannot."""
+        if self.is_negated != other.is_negated:
+            return self.plain == other.plain
+        if is_unit or self.is_negated or self.column != other.column:
+            return False
+        return not self._shares_codes(other)
 
     def overlaps(self, other: Item) -> bool:
         """Whether two items of one column can hold in one row."""
-        return self.column == other.column and not self.excludes(other)
+        return self.column == other.column and self._shares_codes(other)
+
+    def is_above(self, other: Item) -> bool:
+        """Whether it is a node of a hierarchy that holds all codes of the other item and more."""
+        if not self.codes or self.column != other.column or self.is_negated or other.is_negated:
+            return False
+        return set(other.every_code) < set(self.codes)
+
+    @property
+    def every_code(self) -> Sequence[int]:
+        """The codes at which it holds."""
+        return self.codes or range(self.low, self.high + 1)
+
+    def _shares_codes(self, other: Item) -> bool:
+        if self.codes or other.codes:
+            return not set(self.every_code).isdisjoint(other.every_code)
+        return self.low <= other.high and other.low <= self.high
 
     def condition(self) -> str:
-        """SQL that is true where the item holds, and FALSE or NULL elsewhere."""
+        """SQL that is true where the item holds without its negation, and FALSE or NULL elsewhere."""
         name = quoted(self.column)
+        if self.codes:
+            return f"{name} IN ({', '.join(map(str, self.codes))})"
         if self.is_boolean:
             return name if self.low else f"NOT {name}"
         return f"{name} BETWEEN {self.low} AND {self.high}"
 
     def to_dict(self) -> dict[str, object]:
         """Canonical form."""
-        return {"name": self.name, "column": self.column, "low": self.low, "high": self.high}
+        plain: dict[str, object] = {
+            "name": self.name, "column": self.column, "low": self.low, "high": self.high
+        }  # fmt: skip
+        if self.codes:
+            plain["codes"] = list(self.codes)
+        return plain | {"is_negated": True} if self.is_negated else plain
 
 
 def parse_items(texts: Sequence[str], table: Table) -> tuple[Item, ...]:
@@ -84,7 +126,8 @@ def parse_items(texts: Sequence[str], table: Table) -> tuple[Item, ...]:
         table: the schema's table.
 
     Returns:
-        The items in the order of their canonical names, which is the same however the request is ordered.
+        The items in the order of their canonical names, which is the same however the request is ordered; of a
+        hierarchy what lies higher first.
 
     Raises:
         InvalidRequestError: none, or more than 1,000.
@@ -99,11 +142,23 @@ def parse_items(texts: Sequence[str], table: Table) -> tuple[Item, ...]:
         raise InvalidRequestError(parameter="items", reason=f"must be at most {MAX_ITEMS}, not {len(texts)}")
     found: dict[str, Item] = {}
     for number, text in enumerate(texts):
-        item = _Reader(position=f"items[{number}]", text=text, table=table).read()
-        if item.name in found:
-            raise PlanRejectedError(position=f"items[{number}]", reason=f"{item.name} is named twice")
-        found[item.name] = item
-    return tuple(sorted(found.values()))
+        reader = _Reader(position=f"items[{number}]", text=text, table=table)
+        several = reader.every()
+        for item in [reader.read()] if several is None else several:
+            if item.name not in found:
+                found[item.name] = item
+            elif several is None:
+                raise PlanRejectedError(position=f"items[{number}]", reason=f"{item.name} is named twice")
+        if len(found) > MAX_ITEMS:
+            reason = f"must be at most {MAX_ITEMS}, not {len(found)} or more"
+            raise InvalidRequestError(parameter="items", reason=reason)
+    return _ordered(tuple(found.values()))
+
+
+def _ordered(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """By name, but what lies higher in a hierarchy first."""
+    nodes = [item for item in items if item.codes]
+    return tuple(sorted(items, key=lambda item: (sum(node.is_above(item) for node in nodes), item)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +173,28 @@ class _Reader:
         """The error that names the place; for the caller to raise."""
         return PlanRejectedError(position=self.position, reason=reason, hint=hint)
 
+    def every(self) -> list[Item] | None:
+        """All items of a column that one text asks for: its values, or a level of its hierarchy; None for one item."""
+        text = self.text.strip()
+        if match := _ANY_VALUE.fullmatch(text):
+            column = self._categorical(match[1])
+            return [_value(column, code) for code in range(len(column.domain))]
+        if match := _ANY_NODE.fullmatch(text):
+            column = self._categorical(match[1])
+            return [_node(column, codes) for codes in nodes_at(column.domain, match[2].lower())]
+        return None
+
     def read(self) -> Item:
         text = self.text.strip()
         if len(text) > MAX_ITEM_TEXT or not text.isprintable():
             raise self.refusal(f"an item is at most {MAX_ITEM_TEXT} printable characters")
+        if match := _NEGATED.fullmatch(text):
+            item = replace(self, text=match[1]).read()
+            if item.is_negated:
+                raise self.refusal("a negation is negated", hint="leave both out")
+            return replace(item, name=NOT + item.name, is_negated=True)
+        if match := _UNDER.fullmatch(text):
+            return self._under(match[1], match[2].strip())
         if match := _BARE.fullmatch(text):
             return self._bare(match[1])
         if match := _BIN.fullmatch(text):
@@ -134,6 +207,21 @@ class _Reader:
             f"{text[:_SHOWN]!r} is not a valid item",
             hint="write disease, sex=M, age>=60, age<40 or age in [40, 60)",
         )
+
+    def _categorical(self, name: str) -> CategoricalColumn:
+        column = self._column(name)
+        if not isinstance(column, CategoricalColumn):
+            raise self.refusal(f"{column.name} is not categorical, so it has no list of values")
+        return column
+
+    def _under(self, name: str, node: str) -> Item:
+        column = self._categorical(name)
+        codes = codes_under(column.domain, node)
+        if not codes:
+            reason = f"no code of {column.name} lies under {node[:_SHOWN]!r}"
+            hint = "write dx under I20-I25, dx under I21, dx under chapter 9 or dx under any block (ICD-10)"
+            raise self.refusal(reason, hint=hint)
+        return _node(column, codes)
 
     def _column(self, name: str) -> BooleanColumn | CategoricalColumn | NumericColumn:
         allowed = ", ".join(self.table.exact_dimensions) or "none"
@@ -172,9 +260,7 @@ class _Reader:
         if value not in domain:
             reason = f"{value[:_SHOWN]!r} is not in the domain of {column.name}"
             raise self.refusal(reason, f"which has {listed(domain)}")
-        code = domain.index(value)
-        name = f"{column.name}={value}"
-        return Item(name=name, column=column.name, low=code, high=code, is_boolean=False)
+        return _value(column, domain.index(value))
 
     def _number(self, text: str) -> Fraction:
         try:
@@ -212,6 +298,19 @@ class _Reader:
             reason = f"{column.name} has no bin from {format_decimal(lower)} to {format_decimal(upper)}"
             raise self.refusal(reason, hint=_bins_hint(column))
         return _range(column, place, place + 1)
+
+
+def _value(column: CategoricalColumn, code: int) -> Item:
+    name = f"{column.name}={column.domain[code]}"
+    return Item(name=name, column=column.name, low=code, high=code, is_boolean=False)
+
+
+def _node(column: CategoricalColumn, codes: tuple[int, ...]) -> Item:
+    """A node by its codes; of several nodes with the same codes the lowest names it, a single code is a value."""
+    if len(codes) == 1:
+        return _value(column, codes[0])
+    name = f"{column.name} under {node_name(column.domain, codes)}"
+    return Item(name=name, column=column.name, low=codes[0], high=codes[-1], is_boolean=False, codes=codes)
 
 
 def _flag(column: BooleanColumn, code: int) -> Item:

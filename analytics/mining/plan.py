@@ -15,13 +15,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
+from analytics.errors import InvalidRequestError, OverflowRiskError
 from analytics.mining.candidates import LevelIterator
+from analytics.mining.cubes import MAX_CUBE_ITEMS, n_cells
+from analytics.mining.item_relations import ancestors_of, check_apart
 from analytics.mining.items import Item, parse_items
+from analytics.plans.local_query import UNIT_COLUMN
 from analytics.plans.mode_rules import check_exact_sites, check_table
 from analytics.sql.render import quoted
 from privacy_accounting.decimals import format_decimal
@@ -29,12 +31,15 @@ from privacy_accounting.decimals import format_decimal
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from analytics.mining.request import MiningRequest, NestedSupports
+    from analytics.mining.candidates import Ancestors, Itemset
+    from analytics.mining.request import Basket, MiningRequest, NestedSupports
     from analytics.plans.context import PlanContext
     from analytics.schema import Schema, Table
 
 RING_BITS = 62
 WORD_ITEMS = 62  # items that one BIGINT of the local scan carries
+BLOCK_CONDITIONS = 1 << 15  # most comparisons of levels that are tested at once
+BLOCK_CANDIDATES = 1 << 12  # most itemsets of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,10 @@ class MiningPlan:
         min_confidence: smallest confidence of a rule; the analyst's end alone uses it.
         max_levels: most items of an itemset.
         max_candidates: most itemsets that are counted in the whole run.
-        nested_supports: whether nested supports that are too near are closed.
+        nested_supports: whether itemsets with a small cell are closed.
+        max_len: most items of an itemset that no other item of it implies; None: no limit.
+        basket: whether a row or a privacy unit is what holds items.
+        ancestors: of each item the items that it implies by the hierarchy of codes; empty where none does.
     """
 
     table: Table
@@ -60,6 +68,9 @@ class MiningPlan:
     max_levels: int
     max_candidates: int
     nested_supports: NestedSupports
+    max_len: int | None = None
+    basket: Basket = "row"
+    ancestors: Ancestors = ()
 
     @property
     def mode(self) -> Literal["exact"]:
@@ -75,7 +86,8 @@ class MiningPlan:
     def minimum_count(self) -> int:
         """The guard's threshold in rows; 0 where no minimum cell is set."""
         sites = self.table.sites_per_unit(self.context.n_sites)
-        return self.context.minimum_cell * sites * self.table.max_rows_per_unit
+        rows = 1 if self.basket == "unit" else self.table.max_rows_per_unit
+        return self.context.minimum_cell * sites * rows
 
     @property
     def floor_count(self) -> int:
@@ -84,13 +96,29 @@ class MiningPlan:
 
     @property
     def minimum_difference(self) -> int:
-        """Least difference of nested supports that both open; 0 where the policy allows any."""
+        """Fewest rows of each cell of an open itemset's cube; 0 where the policy allows any."""
         return self.minimum_count if self.nested_supports == "guard" else 0
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the cells of each itemset's cube are tested."""
+        return self.minimum_difference > 0
+
+    def conditions_of(self, itemset: Itemset) -> int:
+        """Comparisons of a candidate: its support, its cells; 0 where the rows of all sites cannot fill the cells."""
+        if not self.is_guarded:
+            return 2
+        cells = n_cells(itemset, self.ancestors)
+        return cells + 1 if cells * self.minimum_difference <= self.n_rows_max else 0
+
+    def block(self, walk: LevelIterator) -> tuple[tuple[Itemset, ...], ...]:
+        """The levels that are tested at once, from public numbers and opened bits."""
+        return walk.block(BLOCK_CONDITIONS, BLOCK_CANDIDATES)
 
     @property
     def most_opened(self) -> int:
         """How many numbers are opened at most: a support for each candidate that there can be, and the number of rows."""
-        count, possible = len(self.items), 0
+        count, possible = len(self.items), 0  # of an itemset with its ancestors, not more than of free items
         for level in range(1, self.max_levels + 1):
             possible += math.comb(count, level)
             if possible >= self.max_candidates:
@@ -107,8 +135,17 @@ class MiningPlan:
     def local_sql(self) -> str:
         """The local scan: a few integers a row, each with a bit for every item that holds there."""
         words = [self.items[start : start + WORD_ITEMS] for start in range(0, len(self.items), WORD_ITEMS)]
-        columns = [f"{_word(items)} AS {quoted(f'w{number}')}" for number, items in enumerate(words)]
-        return "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM {quoted(self.table.name)}"
+        to = "{}" if self.counts_rows else "bit_or({})"
+        columns = [
+            f"{to.format(_word(items))} AS {quoted(f'w{number}')}" for number, items in enumerate(words)
+        ]
+        group = "" if self.counts_rows else f"\nGROUP BY {quoted(UNIT_COLUMN)}"
+        return "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM {quoted(self.table.name)}{group}"
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether a row is a basket; else a privacy unit is, with what any of its rows at a site holds."""
+        return self.basket == "row" or self.table.units_are_rows
 
     def walk(self) -> LevelIterator:
         """An iterator over the levels, at its beginning."""
@@ -116,14 +153,20 @@ class MiningPlan:
             len(self.items),
             max_levels=self.max_levels,
             max_candidates=self.max_candidates,
-            excludes=lambda first, second: self.items[first].excludes(self.items[second]),
+            excludes=self._excludes,
+            ancestors=self.ancestors,
+            conditions_of=self.conditions_of,
+            max_items=self.max_len,
         )
+
+    def _excludes(self, first: int, second: int) -> bool:
+        return self.items[first].excludes(self.items[second], is_unit=not self.counts_rows)
 
     def to_dict(self) -> dict[str, object]:
         """Canonical form: integers, texts and decimal strings only."""
         context = self.context
         return {
-            "format": 1,
+            "format": 2,
             "kind": "mining",
             "mode": self.mode,
             "table": self.table.name,
@@ -138,14 +181,18 @@ class MiningPlan:
             "min_support": format_decimal(self.min_support),
             "min_confidence": format_decimal(self.min_confidence),
             "max_levels": self.max_levels,
+            "max_len": self.max_len,
+            "basket": self.basket,
             "max_candidates": self.max_candidates,
+            "block_conditions": BLOCK_CONDITIONS,
+            "block_candidates": BLOCK_CANDIDATES,
             "nested_supports": self.nested_supports,
             "floor_count": self.floor_count,
             "minimum_difference": self.minimum_difference,
             "comparison_bits": self.comparison_bits,
             "local_sql": self.local_sql,
             "opened_to": {
-                "all_sites": "one bit for each candidate of each level",
+                "all_sites": "one bit for each candidate of each level; 0 for what a block of levels tests beyond them",
                 "analyst": "these bits, the supports of open itemsets, the number of rows if one is open",
             },
         }
@@ -196,18 +243,24 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
     if len(items) > request.max_candidates:
         reason = f"must be at least the number of items, {len(items)}"
         raise InvalidRequestError(parameter="max_candidates", reason=reason)
+    ancestors = ancestors_of(items)
     plan = MiningPlan(
         table=table,
         context=context,
         items=items,
         min_support=request.min_support,
         min_confidence=request.min_confidence,
-        max_levels=min(request.max_len or len(items), len(items)),
+        max_levels=_max_levels(request, items, ancestors),
         max_candidates=request.max_candidates,
         nested_supports=request.nested_supports,
+        max_len=request.max_len,
+        basket=request.basket,
+        ancestors=ancestors,
     )
-    if plan.minimum_difference:
-        _check_apart(items)
+    if plan.is_guarded and plan.max_levels > MAX_CUBE_ITEMS:
+        plan = replace(plan, max_levels=MAX_CUBE_ITEMS)
+    if plan.is_guarded:
+        check_apart(items, is_unit=not plan.counts_rows)
     if plan.comparison_bits > RING_BITS:
         raise OverflowRiskError(
             figure="the support threshold", bits=plan.comparison_bits, limit_bits=RING_BITS
@@ -215,15 +268,10 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
     return plan
 
 
-def _check_apart(items: tuple[Item, ...]) -> None:
-    """Overlapping ranges of one column have nested supports that no itemset's subset shows."""
-    for first, second in combinations(items, 2):
-        if first.overlaps(second):
-            raise PlanRejectedError(
-                position="items",
-                reason=f"{first.name} and {second.name} overlap: their supports are nested",
-                hint="keep one of them, or ask with nested_supports = allow where the policy does",
-            )
+def _max_levels(request: MiningRequest, items: tuple[Item, ...], ancestors: Ancestors) -> int:
+    """Most items of a candidate with all that they imply."""
+    deepest = 1 + max((len(implied) for implied in ancestors), default=0)
+    return min((request.max_len or len(items)) * deepest, len(items))
 
 
 def _word(items: tuple[Item, ...]) -> str:

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NestedSupports = Literal["guard", "allow"]
+Basket = Literal["row", "unit"]
 MAX_CANDIDATES = 100_000
 DEFAULT_CANDIDATES = 20_000
 _KEYS = frozenset(
-    {"table", "items", "min_support", "min_confidence", "max_len", "max_candidates", "nested_supports"}
+    {
+        "table",
+        "items",
+        "min_support",
+        "min_confidence",
+        "max_len",
+        "max_candidates",
+        "nested_supports",
+        "basket",
+    }
 )
 
 
@@ -39,8 +49,9 @@ class MiningRequest:
         min_confidence: smallest confidence of a rule, above 0 and at most 1.
         max_len: most items of an itemset; None: as far as the candidates' cap allows.
         max_candidates: most itemsets that are counted in the whole run.
-        nested_supports: guard closes an itemset whose support is nearer than the minimum cell to that of an
-            open subset; allow opens it, where every site's policy says so.
+        nested_supports: guard closes an itemset that has fewer rows than the minimum cell in some cell of its full
+            cube; allow opens it, where every site's policy says so.
+        basket: what holds items: a row, or a privacy unit with all its rows at a site, which counts once there.
     """
 
     table: str
@@ -50,6 +61,7 @@ class MiningRequest:
     max_len: int | None = None
     max_candidates: int = DEFAULT_CANDIDATES
     nested_supports: NestedSupports = "guard"
+    basket: Basket = "row"
 
     def __post_init__(self) -> None:
         _check_share("min_support", self.min_support)
@@ -58,6 +70,7 @@ class MiningRequest:
             _check_whole("max_len", self.max_len, MAX_CANDIDATES)
         _check_whole("max_candidates", self.max_candidates, MAX_CANDIDATES)
         _check_nested(self.nested_supports)
+        _check_basket(self.basket)
 
     def to_dict(self) -> dict[str, object]:
         """Plain form for messages: lists, integers, decimal strings."""
@@ -69,6 +82,7 @@ class MiningRequest:
             "max_len": self.max_len,
             "max_candidates": self.max_candidates,
             "nested_supports": self.nested_supports,
+            **({} if self.basket == "row" else {"basket": self.basket}),
         }
 
     @classmethod
@@ -104,6 +118,7 @@ class MiningRequest:
             max_len=None if max_len is None else _check_whole("max_len", max_len, MAX_CANDIDATES),
             max_candidates=_check_whole("max_candidates", most, MAX_CANDIDATES),
             nested_supports=_check_nested(mapping.get("nested_supports", "guard")),
+            basket=_check_basket(mapping.get("basket", "row")),
         )
 
 
@@ -137,3 +152,10 @@ def _check_nested(value: object) -> NestedSupports:
         if value == mode:
             return mode  # type: ignore[no-any-return]  # get_args forgets the types
     raise InvalidRequestError(parameter="nested_supports", reason="must be guard or allow")
+
+
+def _check_basket(value: object) -> Basket:
+    for basket in get_args(Basket):
+        if value == basket:
+            return basket  # type: ignore[no-any-return]  # get_args forgets the types
+    raise InvalidRequestError(parameter="basket", reason="must be row or unit")

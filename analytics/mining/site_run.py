@@ -1,7 +1,7 @@
-"""One site's run over the levels: count, share, test, open one bit a candidate; at the end open the supports.
+"""One site's run over the levels: count, share, test, open one bit an itemset; at the end open the supports.
 
 Layer:       analytics.mining above threshold_test and bitmaps.
-Guarantees:  in this order at every level: local counts, shares, comparison, one opening to all sites. What is sent to
+Guarantees:  in this order at every block of levels: local counts, shares, comparison, one opening to all sites. What is sent to
              the analyst is the bits, which every site saw, and one summand of the supports of open itemsets and of
              the number of rows. A closed candidate's count is never part of an opening; with nothing open, neither is
              N.
@@ -20,22 +20,31 @@ import numpy as np
 
 from analytics.errors import ReleaseRefusedError
 from analytics.mining.answer import SiteAnswer
-from analytics.mining.candidates import parents
-from analytics.mining.threshold_test import Supports, level_bits, shared_threshold
+from analytics.mining.threshold_test import (
+    Part,
+    Supports,
+    block_bits,
+    make_block,
+    margins_of,
+)
 from smpc.cost import dry_run
-from smpc.operations.arithmetic import take
+from smpc.operations.arithmetic import concatenate, take
 from smpc.operations.inputs import contribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from analytics.mining.bitmaps import Bitmaps
-    from analytics.mining.candidates import Itemset
+    from analytics.mining.candidates import Itemset, LevelIterator
+    from analytics.mining.cubes import Pattern
     from analytics.mining.plan import MiningPlan
+    from analytics.mining.threshold_test import Block
     from smpc.cost import Cost
     from smpc.ring import RingArray
     from smpc.session import Session
     from smpc.sharing import Shared
+
+PIECE_CONDITIONS = 1 << 17  # comparisons that are made at once, so that a wide level fits in memory
 
 
 def mine_at_site(
@@ -49,8 +58,7 @@ def mine_at_site(
     """Run a mining plan at one site.
 
     Visible to: see the module.
-    Cost: a level takes one batch of material, one comparison, under the guard an AND, one opening; the
-        first one more comparison and product. See ``level_cost``.
+    Cost: a block of levels takes one batch of material, one comparison, the ANDs, one opening. See ``block_cost``.
 
     Args:
         session: of all sites, with a dealer or three that compute; the charge is complete, the start noted.
@@ -66,49 +74,61 @@ def mine_at_site(
         ReleaseRefusedError: an opened bit is neither 0 nor 1, so that a site has left the protocol.
     """
     walk, trail = plan.walk(), []
-    n_rows = contribute(session, np.array([bitmaps.n_rows], dtype=np.int64))
-    session.prefetch(floor_cost(plan).requests, is_last=False)
-    threshold = shared_threshold(session, plan, n_rows)
-    supports = Supports(n_rows)
+    supports: Supports | None = None
     while not walk.is_over:
-        candidates = walk.candidates
-        session.prefetch(level_cost(plan, walk.level, len(candidates)).requests, is_last=False)
-        counts = contribute(session, bitmaps.counts(candidates))
-        columns = _parent_supports(supports, candidates, plan)
-        bits = level_bits(session, plan, counts=counts, threshold=threshold, parents=columns)
-        opened = _checked(open_to_all(bits), len(candidates))
-        trail.append(opened)
-        places = walk.advance(opened)
-        if places:
-            supports.add([candidates[place] for place in places], take(counts, places))
-    summand = blind(supports.all()) if walk.frequent else np.zeros(0, dtype=np.int64)
+        levels = plan.block(walk)
+        pieces = pieces_of(plan, levels)
+        bits, shares = [], []
+        for piece in pieces:
+            session.prefetch(block_cost(plan, piece.parts).requests, is_last=False)
+            # the number of rows goes with the counts: on its own it would take a round where three sites compute
+            counted = contribute(session, np.append(bitmaps.counts(piece.itemsets), bitmaps.n_rows))
+            counts = take(counted, slice(0, -1))
+            supports = supports or Supports(take(counted, slice(-1, None)))
+            margins = margins_of(session, plan, piece, counts=counts, supports=supports)
+            bits.append(block_bits(session, plan, margins, piece.factors))
+            shares.append(counts)
+        itemsets = [itemset for piece in pieces for itemset in piece.itemsets]
+        opened = dict(zip(itemsets, _checked(open_to_all(concatenate(bits)), len(itemsets)), strict=True))
+        n_before = len(walk.frequent)
+        trail += _advanced(walk, levels, opened)
+        found = walk.frequent[n_before:]
+        if found and supports:
+            places = {itemset: place for place, itemset in enumerate(itemsets)}
+            supports.add(found, take(concatenate(shares), [places[itemset] for itemset in found]))
+    summand = blind(supports.all()) if supports and walk.frequent else np.zeros(0, dtype=np.int64)
     return SiteAnswer(trail=tuple(trail), summand=summand)
 
 
-def floor_cost(plan: MiningPlan) -> Cost:
-    """The cost of finding the threshold: material, rounds, bytes."""
-    nothing = np.zeros(1, dtype=np.int64)
-    return dry_run(
-        lambda session: shared_threshold(session, plan, contribute(session, nothing)),
-        plan.context.n_sites,
-        has_three_sites=plan.context.has_three_sites,
-    )
+def pieces_of(plan: MiningPlan, levels: Sequence[Sequence[Itemset]]) -> list[Block]:
+    """Cut a wide level so that a piece's comparisons fit in memory; a block of several levels fits as it is."""
+    if len(levels) > 1:
+        return [make_block(levels, plan.ancestors, is_guarded=plan.is_guarded)]
+    cuts: list[list[Itemset]] = [[]]
+    n_conditions = 0
+    for itemset in levels[0]:
+        more = plan.conditions_of(itemset)
+        if n_conditions + more > PIECE_CONDITIONS and cuts[-1]:
+            cuts.append([])
+            n_conditions = 0
+        cuts[-1].append(itemset)
+        n_conditions += more
+    return [make_block([cut], plan.ancestors, is_guarded=plan.is_guarded) for cut in cuts]
 
 
-def level_cost(plan: MiningPlan, level: int, n_candidates: int) -> Cost:
-    """What testing one level takes, without its opening (1 round, 8 bytes a candidate and peer).
+def block_cost(plan: MiningPlan, parts: Sequence[Part]) -> Cost:
+    """What testing a block takes, without its opening (1 round, 8 bytes a candidate and peer).
 
     Args:
         plan: what runs.
-        level: items of each candidate.
-        n_candidates: how many.
+        parts: the block's.
     """
-    nothing = np.zeros(n_candidates, dtype=np.int64)
+    nothing = np.zeros(1 + sum(part.size for part in parts), dtype=np.int64)
+    places = [0] * sum(part.size * part.n_conditions for part in parts)
+    factors = [np.zeros((part.n_factors, part.size), dtype=np.int64) for part in parts]
 
     def joint(session: Session) -> Shared:
-        counts = contribute(session, nothing)
-        threshold = take(counts, [0])
-        return level_bits(session, plan, counts=counts, threshold=threshold, parents=[counts] * level)
+        return block_bits(session, plan, take(contribute(session, nothing), places), factors)
 
     return dry_run(joint, plan.context.n_sites, has_three_sites=plan.context.has_three_sites)
 
@@ -118,22 +138,29 @@ def most_memory(plan: MiningPlan) -> int:
 
     From the plan alone, so that nothing which was opened decides whether a run fits.
     """
-    most = {
+    first = [block_cost(plan, piece.parts) for piece in pieces_of(plan, plan.block(plan.walk()))]
+    sizes = {
         level: min(plan.max_candidates, math.comb(len(plan.items), level))
-        for level in range(1, min(plan.max_levels, len(plan.items)) + 1)
+        for level in range(1, plan.max_levels + 1)
     }
-    # candidates are compared once, under the guard once more for each of their items
-    largest = {max(most, key=lambda level: most[level]), max(most, key=lambda level: level * most[level])}
-    levels = [level_cost(plan, level, most[level]) for level in largest]
-    return max(cost.memory_bytes for cost in (floor_cost(plan), *levels))
+    cells = {level: 1 << level if plan.is_guarded else 1 for level in sizes}
+    # of levels with as many comparisons the first one, which has the most candidates
+    level = max(sizes, key=lambda level: min(sizes[level] * cells[level], PIECE_CONDITIONS))
+    size = min(sizes[level], -(-PIECE_CONDITIONS // cells[level]))
+    pattern: Pattern = tuple(1 << place for place in range(level)) if plan.is_guarded else ()
+    # a block of levels multiplies bits of subsets too
+    wide = block_cost(plan, [Part(size=size, pattern=pattern, n_factors=max(cells[level] + 1, 64))])
+    return max(cost.memory_bytes for cost in (wide, *first))
 
 
-def _parent_supports(supports: Supports, candidates: tuple[Itemset, ...], plan: MiningPlan) -> list[Shared]:
-    """For each place of an item, the supports of all candidates without it; nothing where no guard asks."""
-    if not plan.minimum_difference:
-        return []
-    rows = [tuple(parents(candidate)) for candidate in candidates]
-    return [supports.of(column) for column in zip(*rows, strict=True)]
+def _advanced(
+    walk: LevelIterator, levels: Sequence[Sequence[Itemset]], opened: Mapping[Itemset, bool]
+) -> list[tuple[bool, ...]]:
+    try:
+        return walk.advance_block(levels, opened)
+    except ValueError:
+        reason = "the sites' shares of a block of levels do not fit together"
+        raise ReleaseRefusedError(rule="shares", reason=reason) from None
 
 
 def _checked(bits: RingArray, n_candidates: int) -> tuple[bool, ...]:

@@ -1,93 +1,207 @@
-"""One level on shares: test which candidates reach the threshold.
+"""A block of levels on shares: test which candidates reach the threshold and keep every cell large enough.
 
 Layer:       analytics.mining above plan; works on shares only, so no party sees a value.
-Terms:       the *threshold* is ``max(a N, b m)`` for the smallest support ``a / b``, N rows and at least m rows
-             behind an opened support; a candidate is frequent where ``b count >= threshold``. A *parent* is a subset
-             of one item less; the empty itemset is the parent of single items, its support is N.
-Guarantees:  N, the threshold, counts and the comparisons' bits stay in shares. Under the guard a candidate's one bit
-             says "frequent, and at least m below every parent"; which of the two failed stays in shares too. All
-             parents of a candidate are open, and supports only fall towards larger itemsets, so that no two nested
-             supports that open are nearer than m.
-See instead: opening the bits (release, handed to site_run), local counts (bitmaps). The guard is on pairs: sums of
-             three and more open supports, such as ``n(A) - n(AB) - n(AC) + n(ABC)``, may still be small.
-Source:      ours; docs/guarantees.md P9.
+Terms:       a candidate is frequent where ``b count >= a N`` for the smallest support ``a / b`` and N rows, and where it
+             has at least m rows. Its *conditions* are these two and, under the guard, that each other cell of its full
+             cube has at least m rows.
+Guarantees:  N, counts and the comparisons' bits stay in shares. A candidate's one bit says "frequent,
+             and no cell below m"; which condition failed stays in shares too. Supports of all subsets of an opened
+             itemset are open, so that no sum or difference of them that counts a cell is below m, zero included.
+             In a block of several levels a candidate's bit is multiplied by the bits of its subsets there: it is 1 only
+             where a run level by level opens 1, and 0 where that run closes it or never reaches it.
+See instead: opening the bits (release, handed to site_run), local counts (bitmaps). Sums over items of one column, such
+             as N less the supports of all its categories, are not cells of one itemset.
+Source:      ours; docs/guarantees.md P8, P9.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from smpc.operations.arithmetic import (
-    add_public,
-    broadcast,
-    concatenate,
-    multiply_public,
-    reshape,
-    stack,
-    subtract,
-    take,
-)
-from smpc.operations.comparison import at_least
-from smpc.operations.selection import all_of, select
+import numpy as np
+
+from analytics.mining.cubes import Pattern, cell_counts, cells, closures, pattern_of, subset_places
+from smpc.operations.arithmetic import add_public, concatenate, multiply_public
+from smpc.operations.bit_planes import to_ring
+from smpc.operations.comparison import negative_plane
+from smpc.operations.grouped_and import Places, all_of_each
+from smpc.ring import pack_plane, plane_bits
+from smpc.sharing import Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from analytics.mining.candidates import Ancestors, Itemset
     from analytics.mining.plan import MiningPlan
+    from smpc.ring import RingArray
     from smpc.session import Session
-    from smpc.sharing import Shared
 
 
-def shared_threshold(session: Session, plan: MiningPlan, n_rows: Shared) -> Shared:
-    """Find the threshold that ``b count`` must reach.
+def conditions_of(pattern: Pattern) -> int:
+    """Comparisons of a candidate of a pattern."""
+    return 2 + len(cells(pattern)) if pattern else 2
 
-    Visible to: no party.
-    Cost: one comparison and one product.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Candidates of one level and one pattern, which stand together in a block.
+
+    Attributes:
+        size: how many.
+        pattern: theirs; empty where no guard asks.
+        n_factors: conditions that make each one's bit: its own and those of its subsets in the block.
+    """
+
+    size: int
+    pattern: Pattern
+    n_factors: int
+
+    @property
+    def n_conditions(self) -> int:
+        """Comparisons of one candidate."""
+        return conditions_of(self.pattern)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Block:
+    """What is tested at once.
+
+    Attributes:
+        itemsets: part by part.
+        parts: their sizes and patterns.
+        factors: of each part, places of the conditions, ``(n_factors, size)``.
+    """
+
+    itemsets: tuple[Itemset, ...]
+    parts: tuple[Part, ...]
+    factors: tuple[Places, ...]
+
+
+def make_block(levels: Sequence[Sequence[Itemset]], ancestors: Ancestors, *, is_guarded: bool) -> Block:
+    """Arrange levels that are tested at once.
 
     Args:
-        session: of all sites, with a dealer or three that compute.
+        levels: the itemsets of each.
+        ancestors: as ``candidates.parents`` has them.
+        is_guarded: whether cells are tested.
+    """
+    first = len(levels[0][0]) if levels and levels[0] else 0
+    groups = [
+        (pattern, tuple(group))
+        for level in levels
+        for pattern, group in groupby(
+            sorted(level, key=lambda itemset: (pattern_of(itemset, ancestors), itemset)),
+            key=lambda itemset: pattern_of(itemset, ancestors),
+        )
+    ]
+    itemsets = tuple(itemset for _, group in groups for itemset in group)
+    places = {itemset: place for place, itemset in enumerate(itemsets)}
+    kept = [pattern if is_guarded else () for pattern, _ in groups]
+    sizes = [(len(group), conditions_of(pattern)) for pattern, (_, group) in zip(kept, groups, strict=True)]
+    widths = [(size, size * n_conditions) for size, n_conditions in sizes]
+    n_before = np.cumsum([(0, 0), *widths[:-1]], axis=0, dtype=np.int64)
+    factors = [
+        _factors(_subsets_here(group, pattern, places, first), sizes, n_before) for pattern, group in groups
+    ]
+    parts = tuple(
+        Part(size=size, pattern=pattern, n_factors=len(rows))
+        for (size, _), pattern, rows in zip(sizes, kept, factors, strict=True)
+    )
+    return Block(itemsets=itemsets, parts=parts, factors=tuple(factors))
+
+
+def _subsets_here(
+    group: Sequence[Itemset], pattern: Pattern, places: dict[Itemset, int], first: int
+) -> list[list[int]]:
+    """Places of each one's closed subsets of at least the first level's size; a row has one pattern."""
+    if len(pattern) == first:
+        return [[places[itemset] for itemset in group]]
+    chosen = [
+        [place for place in range(len(pattern)) if subset >> place & 1]
+        for subset, closed in enumerate(closures(pattern))
+        if subset == closed and subset.bit_count() >= first
+    ]
+    return [[places[tuple([itemset[place] for place in part])] for itemset in group] for part in chosen]
+
+
+def _factors(rows: Sequence[Sequence[int]], sizes: Sequence[tuple[int, int]], n_before: Places) -> Places:
+    """Places of all conditions of some subsets, which are given by their places in the block.
+
+    Args:
+        rows: subsets; those of one row stand in one part.
+        sizes: of each part its itemsets and the conditions of each.
+        n_before: of each part the itemsets and the conditions before it, shape ``(n_parts, 2)``.
+    """
+    found = []
+    for row in rows:
+        part = int(np.searchsorted(n_before[:, 0], row[0], side="right")) - 1
+        size, n_conditions = sizes[part]
+        own = np.array(row, dtype=np.int64) - n_before[part, 0]
+        steps = np.arange(n_conditions, dtype=np.int64)[:, np.newaxis] * size
+        found.append(n_before[part, 1] + steps + own)
+    return np.concatenate(found)
+
+
+def margins_of(
+    session: Session, plan: MiningPlan, block: Block, *, counts: Shared, supports: Supports
+) -> Shared:
+    """What every condition compares with 0, in shares.
+
+    Visible to: no party. Cost: no round.
+
+    Args:
+        session: of all sites.
         plan: what runs.
-        n_rows: rows of all sites, shape ``(1,)``.
+        block: what is tested.
+        counts: rows of all sites in which each candidate holds, shape ``(n_candidates,)``.
+        supports: of what is open so far, the number of rows first.
 
     Returns:
-        ``max(a N, b m)``, shape ``(1,)``.
+        Part by part, condition by condition, candidate by candidate; shape ``(n_conditions,)``.
     """
-    share_of_rows = multiply_public(n_rows, plan.min_support.numerator)
-    least = plan.min_support.denominator * plan.floor_count
-    is_larger = at_least(session, share_of_rows, least, plan.comparison_bits)
-    # a constant as shares: N - N + least keeps one shape for the choice
-    fixed = add_public(session, subtract(n_rows, n_rows), least)
-    return select(session, is_larger, share_of_rows, fixed)
+    share_of_rows = plan.min_support.numerator * supports.all().share[:1]
+    frequent = multiply_public(counts, plan.min_support.denominator).share - share_of_rows
+    enough = add_public(session, counts, -plan.floor_count).share
+    known = np.concatenate([supports.all().share, counts.share])
+    places = supports.places_with(block.itemsets)
+    found: list[RingArray] = []
+    for part, chosen in _chosen(block):
+        found += [frequent[chosen], enough[chosen]]
+        if part.pattern:
+            here = subset_places(block.itemsets[chosen], part.pattern, places)
+            smaller = cell_counts(known[here], part.pattern).T.reshape(-1)
+            found.append(add_public(session, Shared(share=smaller), -plan.minimum_difference).share)
+    return Shared(share=np.concatenate(found))
 
 
-def level_bits(
-    session: Session, plan: MiningPlan, *, counts: Shared, threshold: Shared, parents: Sequence[Shared]
-) -> Shared:
-    """Test one level's candidates.
+def block_bits(session: Session, plan: MiningPlan, margins: Shared, factors: Sequence[Places]) -> Shared:
+    """Test the conditions of a block.
 
     Visible to: no party.
-    Cost: one batch of comparisons, ``1 + level`` a candidate under the guard and 1 otherwise; under the
-        guard the AND of each candidate's bits; see ``smpc.cost``.
+    Cost: one batch of comparisons, the AND of each candidate's and its subsets' conditions; see ``smpc.cost``.
 
     Args:
         session: of all sites, with a dealer or three that compute.
         plan: what runs.
-        counts: rows of all sites in which each candidate holds, shape ``(n_candidates,)``.
-        threshold: what ``shared_threshold`` gave.
-        parents: under the guard, for each place of an item the supports of the candidates without it.
+        margins: what ``margins_of`` gave.
+        factors: the block's.
 
     Returns:
         One shared bit a candidate.
     """
-    scaled = multiply_public(counts, plan.min_support.denominator)
-    margins = [subtract(scaled, broadcast(threshold, counts.shape))]
-    if plan.minimum_difference:
-        margins += [
-            add_public(session, subtract(parent, counts), -plan.minimum_difference) for parent in parents
-        ]
-    bits = at_least(session, stack(margins), 0, plan.comparison_bits)
-    rows = [reshape(take(bits, [number]), counts.shape) for number in range(len(margins))]
-    return all_of(session, *rows)
+    plane = negative_plane(session, margins, plan.comparison_bits)
+    bits = plane_bits(plane, margins.size) ^ np.uint8(session.is_first)
+    found = np.concatenate(all_of_each(session, bits, factors))
+    return to_ring(session, pack_plane(found), found.size)
+
+
+def _chosen(block: Block) -> Iterator[tuple[Part, slice]]:
+    start = 0
+    for part in block.parts:
+        yield part, slice(start, start + part.size)
+        start += part.size
 
 
 class Supports:
@@ -96,17 +210,18 @@ class Supports:
     def __init__(self, n_rows: Shared) -> None:
         """Begin with the empty itemset."""
         self._shares = n_rows
-        self._places: dict[tuple[int, ...], int] = {(): 0}
+        self._places: dict[Itemset, int] = {(): 0}
 
-    def add(self, itemsets: Sequence[tuple[int, ...]], counts: Shared) -> None:
+    def add(self, itemsets: Sequence[Itemset], counts: Shared) -> None:
         """Note the open itemsets of a level with their counts."""
         for itemset in itemsets:
             self._places[itemset] = len(self._places)
         self._shares = concatenate([self._shares, counts])
 
-    def of(self, itemsets: Sequence[tuple[int, ...]]) -> Shared:
-        """The supports of open itemsets, in the order asked."""
-        return take(self._shares, [self._places[itemset] for itemset in itemsets])
+    def places_with(self, itemsets: Sequence[Itemset]) -> dict[Itemset, int]:
+        """Places of what is open, and of itemsets whose counts are put behind."""
+        behind = {itemset: len(self._places) + place for place, itemset in enumerate(itemsets)}
+        return self._places | behind
 
     def all(self) -> Shared:
         """All of them, the number of rows first, then in the order in which they were opened."""

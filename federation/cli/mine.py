@@ -5,7 +5,7 @@ Layer:       federation.cli.mine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,7 @@ from federation.cli.outcome import UsageError
 
 if TYPE_CHECKING:
     from analytics.mining.result import MiningResult
+    from federation.requests.explanation import Explanation
 
 
 def mine(  # noqa: PLR0913, PLR0917
@@ -39,9 +40,24 @@ def mine(  # noqa: PLR0913, PLR0917
     table: TableName = None,
     min_confidence: Annotated[str, typer.Option("--min-confidence", help="Smallest confidence.")] = "0.5",
     max_len: Annotated[int | None, typer.Option("--max-len", help="Most items of an itemset.")] = None,
+    max_candidates: Annotated[
+        int, typer.Option("--max-candidates", help="Most itemsets that are counted in the whole run.")
+    ] = 20_000,
     nested: Annotated[
         str, typer.Option("--nested-supports", help="guard, or allow where every site's policy permits it.")
     ] = "guard",
+    basket: Annotated[
+        str,
+        typer.Option(
+            "--basket", help="row, or unit: what any row of a person holds, who counts once a site."
+        ),
+    ] = "row",
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold", help="Least value of a measure, such as lift=1.2; of p_adjusted the largest."
+        ),
+    ] = None,
     earlier_nested: Annotated[str | None, typer.Option("--nested", hidden=True)] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Exact; private mining is not available yet.")
@@ -58,37 +74,66 @@ def mine(  # noqa: PLR0913, PLR0917
     if not exact:
         raise UsageError(reason="give --exact: private mining is not available yet")
     one_output(as_json=as_json, as_csv=as_csv)
-    nested = earlier_nested or nested
-    if nested not in {"guard", "allow"}:
-        raise UsageError(reason=f"--nested-supports must be guard or allow, not {nested[:40]!r}")
-    shares = [
-        positive_decimal(min_support, name="min-support"),
-        positive_decimal(min_confidence, name="min-confidence"),
-    ]
+    limits = _limits(threshold or [])
+    wanted: dict[str, Any] = {
+        "items": tuple(items),
+        "min_support": positive_decimal(min_support, name="min-support"),
+        "min_confidence": positive_decimal(min_confidence, name="min-confidence"),
+        "max_len": max_len,
+        "max_candidates": max_candidates,
+        "nested_supports": _choice(
+            earlier_nested or nested, name="nested-supports", choices=("guard", "allow")
+        ),
+        "basket": _choice(basket, name="basket", choices=("row", "unit")),
+    }
     with open_session(consortium, identity) as session:
-        request = MiningRequest(
-            table=only_table(session.consortium, table),
-            items=tuple(items),
-            min_support=shares[0],
-            min_confidence=shares[1],
-            max_len=max_len,
-            nested_supports=cast("Literal['guard', 'allow']", nested),
-        )
+        request = MiningRequest(table=only_table(session.consortium, table), **wanted)
         if explain:
-            explanation = session.explain_mining(request, purpose=purpose)
-            if as_json:
-                print_json(explanation.to_dict())
-            else:
-                typer.echo(explanation.text)
+            _print_explanation(session.explain_mining(request, purpose=purpose), as_json=as_json)
             return
-        result = session.mine(request, purpose=purpose)
+        result = session.mine(request, purpose=purpose).where(**limits)
     with never_lost(result):
-        if as_json:
-            print_json(result.to_dict())
-        elif as_csv:
-            print_csv(*result.spreadsheet())
-        else:
-            _print_rules(result)
+        _print(result, as_json=as_json, as_csv=as_csv)
+
+
+def _print_explanation(explanation: Explanation, *, as_json: bool) -> None:
+    if as_json:
+        print_json(explanation.to_dict())
+    else:
+        typer.echo(explanation.text)
+
+
+def _print(result: MiningResult, *, as_json: bool, as_csv: bool) -> None:
+    if as_json:
+        print_json(result.to_dict())
+    elif as_csv:
+        print_csv(*result.spreadsheet())
+    else:
+        _print_rules(result)
+
+
+def _choice(value: str, *, name: str, choices: tuple[str, str]) -> str:
+    """Check a choice, before anything is asked."""
+    if value not in choices:
+        raise UsageError(reason=f"--{name} must be {' or '.join(choices)}, not {value[:40]!r}")
+    return value
+
+
+def _limits(texts: list[str]) -> dict[str, float]:
+    """Read limits on measures, before anything is asked."""
+    from analytics.errors import InvalidRequestError
+    from analytics.mining.result import check_limits
+
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value)
+            check_limits(found)
+        except (ValueError, InvalidRequestError) as error:
+            reason = f"--threshold must be a measure and a number, such as lift=1.2, not {text[:40]!r}"
+            raise UsageError(reason=reason) from error
+    return found
 
 
 def _print_rules(result: MiningResult) -> None:

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
-from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
+from analytics.mining.request import DEFAULT_CANDIDATES, Basket, MiningRequest, NestedSupports
+from analytics.mining.result import Keep, check_choice, check_limits, chosen
 from analytics.statistics.other_names import PART_OF, REFUSED
 from analytics.statistics.registry import STATISTICS
 from analytics.statistics.requirements import STATISTIC
@@ -19,7 +20,7 @@ from federation.client.gate import checked
 from federation.client.schema_view import SchemaView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from analytics.mining.result import MiningResult
     from analytics.statistics.base import Answer
@@ -129,14 +130,17 @@ class TableView:
             earlier,
         )
 
-    def association_rules(
+    def association_rules(  # noqa: PLR0913
         self,
         items: Sequence[str],
         *,
         min_support: object,
         min_confidence: object,
         max_len: int | None = None,
+        max_candidates: int = DEFAULT_CANDIDATES,
         nested_supports: NestedSupports = "guard",
+        basket: Basket = "row",
+        thresholds: Mapping[str, float] | None = None,
         exact: bool = False,
         purpose: str = "analysis",
     ) -> MiningResult:
@@ -146,17 +150,21 @@ class TableView:
         Cost: one exact disclosure.
 
         Args:
-            items: as ``sex=M``, ``age>=60``, ``disease``; over the table's exact dimensions.
+            items: as ``sex=M``, ``age>=60``, ``disease``, ``not disease``, ``dx=*``, ``dx under I20-I25``; over the
+                table's exact dimensions.
             min_support: smallest share of the rows, above 0 and at most 1.
             min_confidence: smallest confidence of a rule.
             max_len: most items of an itemset.
-            nested_supports: ``guard`` closes itemsets too near to an open subset; ``allow`` where every site's policy
-                says so.
+            max_candidates: most itemsets that are counted in the whole run, at most 100,000.
+            nested_supports: ``guard`` closes itemsets with a small cell; ``allow`` where every site's policy says so.
+            basket: ``row``, or ``unit`` where a person has several rows: what any of them holds; a person counts once
+                at a site.
+            thresholds: on measures of the rules, as ``MiningResult.where`` has them.
             exact: must be True: private mining is not available yet.
             purpose: written to the ledger.
 
         Returns:
-            ``.rules`` and ``.itemsets`` with mlxtend's column names.
+            A frame of rules (``.frame``, ``.rules``) and of itemsets (``.itemsets``), with mlxtend's column names.
 
         Raises:
             InvalidRequestError, PlanRejectedError, PolicyRefusedError: as ``Session.mine``.
@@ -165,34 +173,60 @@ class TableView:
             raise InvalidRequestError(
                 parameter="exact", reason="must be True: private mining is not available yet"
             )
+        check_limits(thresholds or {})
         request = MiningRequest(
             table=self.name,
             items=names_of("items", items),
             min_support=exact_number("min_support", min_support),
             min_confidence=exact_number("min_confidence", min_confidence),
             max_len=max_len,
-            max_candidates=DEFAULT_CANDIDATES,
+            max_candidates=max_candidates,
             nested_supports=nested_supports,
+            basket=basket,
         )
-        return self._session.mine(request, purpose=purpose)
+        return self._session.mine(request, purpose=purpose).where(**(thresholds or {}))
 
-    def frequent_itemsets(
+    def frequent_itemsets(  # noqa: PLR0913
         self,
         items: Sequence[str],
         *,
         min_support: object,
         max_len: int | None = None,
+        max_candidates: int = DEFAULT_CANDIDATES,
         nested_supports: NestedSupports = "guard",
+        basket: Basket = "row",
+        keep: Keep = "all",
+        max_support: float | None = None,
         exact: bool = False,
         purpose: str = "analysis",
     ) -> MiningResult:
-        """Find frequent itemsets over all sites; arguments and errors as ``association_rules``."""
-        return self.association_rules(
+        """Find frequent itemsets over all sites; other arguments and errors as ``association_rules``.
+
+        Args:
+            items: as for ``association_rules``.
+            min_support: smallest share of the rows.
+            max_len: most items of an itemset.
+            max_candidates: as for ``association_rules``.
+            nested_supports: as for ``association_rules``.
+            basket: as for ``association_rules``.
+            keep: ``all`` open itemsets, ``closed`` (no superset of the same support) or ``maximal`` ones (no superset).
+            max_support: largest share of the rows, for rare patterns; None: no limit.
+            exact: must be True.
+            purpose: written to the ledger.
+
+        Returns:
+            A frame of itemsets (``.frame``, ``.itemsets``).
+        """
+        check_choice(keep, max_support)
+        found = self.association_rules(
             items,
             min_support=min_support,
             min_confidence=FREQUENT_ONLY,
             max_len=max_len,
+            max_candidates=max_candidates,
             nested_supports=nested_supports,
+            basket=basket,
             exact=exact,
             purpose=purpose,
         )
+        return chosen(found, keep, max_support)

@@ -24,6 +24,7 @@ TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
         "docs/cubes.md",
         "docs/harmonising.md",
         "docs/omop.md",
+        "docs/mining.md",
         "docs/quality.md",
     ],
 )

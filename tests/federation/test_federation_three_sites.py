@@ -92,9 +92,9 @@ def test_the_explained_rounds_of_mining_are_those_of_the_run(trio):
         min_confidence=Fraction(1, 2),
         max_len=1,
     )
-    first = trio.explain_mining(request).to_dict()["first_level"]
-    # keys, and what is dealt for the floor and for the one level
-    assert trio.mine(request).receipt["rounds"] == 1 + 2 + first["rounds"]
+    first = trio.explain_mining(request).to_dict()["first_block"]
+    # keys, and what is dealt for the one level
+    assert trio.mine(request).receipt["rounds"] == 1 + 1 + first["rounds"]
 
 
 def test_a_private_sum_keeps_the_secrecy_of_all_sites_and_needs_no_third(trio):

@@ -1,7 +1,6 @@
 """Mining plans: equal at all sites, refused before a charge, exact thresholds, bounded widths."""
 
 import json
-import math
 from fractions import Fraction
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
 from analytics.mining.candidates import LevelIterator, join, parents
 from analytics.mining.request import MiningRequest
-from analytics.mining.site_run import level_cost, most_memory
+from analytics.mining.site_run import block_cost, most_memory, pieces_of
 
 BINNED = {
     "exact_dimensions": ["age", "a"],
@@ -231,6 +230,9 @@ def test_the_most_memory_of_a_run_covers_every_level_that_can_come(plan_of) -> N
     for guard in ("guard", "allow"):
         plan = plan_of(nested_supports=guard)
         most = most_memory(plan)
-        for level in range(1, len(plan.items) + 1):
-            n_candidates = min(plan.max_candidates, math.comb(len(plan.items), level))
-            assert level_cost(plan, level, n_candidates).memory_bytes <= most
+        walk = plan.walk()
+        while not walk.is_over:
+            levels = plan.block(walk)
+            for piece in pieces_of(plan, levels):
+                assert block_cost(plan, piece.parts).memory_bytes <= most
+            walk.advance_block(levels, dict.fromkeys((i for level in levels for i in level), True))

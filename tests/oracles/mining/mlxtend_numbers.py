@@ -28,6 +28,11 @@ MEASURES = [
     "conviction",
     "antecedent support",
     "consequent support",
+    "representativity",
+    "zhangs_metric",
+    "jaccard",
+    "certainty",
+    "kulczynski",
 ]
 FLAGS = [
     "on_thyroxine",
