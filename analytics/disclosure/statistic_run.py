@@ -89,9 +89,7 @@ def run_cost(plan: StatisticPlan, open_to_all: Callable[[Session, Shared], objec
     return dry_run(joint, plan.context.n_sites, has_three_sites=has_three_sites)
 
 
-def _own(
-    rank: int, plan: StatisticPlan, step: Step, scanned: Ints | None, source: ByteSource
-) -> Ints:
+def _own(rank: int, plan: StatisticPlan, step: Step, scanned: Ints | None, source: ByteSource) -> Ints:
     """This site's integers of a step, with its noise in private mode."""
     if plan.mode == "private":
         if plan.counts is None:

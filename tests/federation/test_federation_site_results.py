@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pandas as pd
 import pytest
-from hospitals import POLICY, THREE, files, in_threads
+from hospitals import NAMES, POLICY, THREE, files, in_threads
 from visits import entry_of, to_all
 
 from federation.errors import PolicyRefusedError
@@ -44,9 +44,9 @@ def by_site(world, **arguments):
     return world.table("patients").meta_analysis(**ASKED, exact=True, **arguments)
 
 
-def test_each_row_is_that_sites_own_and_carries_its_name(world):
-    answer = by_site(world, by_site=True)
+def rows_are_right(answer, names):
     assert answer.closed == ""
+    assert [each.name for each in answer.sites] == sorted(names)
     for effect in answer.sites:
         rows = pd.read_csv(files()[effect.name], na_values="?")[["age", "exang"]].apply(
             pd.to_numeric, errors="coerce"
@@ -55,10 +55,20 @@ def test_each_row_is_that_sites_own_and_carries_its_name(world):
         assert effect.estimate == pytest.approx(first.mean() - second.mean(), rel=ROUNDED)
         variance = first.var() / len(first) + second.var() / len(second)
         assert effect.standard_error == pytest.approx(variance**0.5, rel=ROUNDED)
-    assert [each.name for each in answer.sites] == sorted(THREE)
+
+
+def test_each_row_is_that_sites_own_and_carries_its_name(world):
+    answer = by_site(world, by_site=True)
+    rows_are_right(answer, THREE)
     assert list(answer.frame.index) == [*sorted(THREE), "fixed", "random"]
     assert "consented to figures about themselves: cleveland, hungary, va_long_beach" in answer.lines()
     assert answer.effects == by_site(world).effects
+
+
+def test_rows_are_each_sites_own_where_three_of_four_sites_compute():
+    settings = {"policy": {**POLICY, "site_results": True}, "three_sites": THREE, "engine": "numpy"}
+    with in_threads(**settings) as world:
+        rows_are_right(by_site(world, by_site=True, method="fixed"), NAMES)
 
 
 @pytest.mark.parametrize("name", THREE)

@@ -111,7 +111,10 @@ def test_an_answer_by_site_names_the_sites_in_frame_picture_and_text(world):
 
 
 def test_figures_by_site_open_to_the_analyst_alone_and_count(world):
-    for method, receivers, most in (("random", ["sites", "analyst"], 5 + 2 + 6), ("fixed", ["analyst"], 4 + 6)):
+    for method, receivers, most in (
+        ("random", ["sites", "analyst"], 5 + 2 + 6),
+        ("fixed", ["analyst"], 4 + 6),
+    ):
         plan = world.plan("meta_analysis", **ASKED, method=method, by_site=True)
         assert [step["opened_to"] for step in plan.to_dict()["steps"]] == receivers
         assert plan.most_opened == most
