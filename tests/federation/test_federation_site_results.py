@@ -93,6 +93,7 @@ def test_no_site_consents_by_default():
 def test_attack_a_consent_that_ended_after_the_plan_is_gone_before_the_charge(world):
     plan = world.table("patients").explain("meta_analysis", **ASKED, by_site=True, exact=True)
     assert "by_site = True" in str(plan)
+    assert "policy.site_results of every site must allow them" in str(plan)
     planned = planned_by_site(world)
     with without_consent(world, "hungary"):
         before = heads(world)

@@ -121,7 +121,7 @@ def test_figures_by_site_open_to_the_analyst_alone_and_count(world):
         assert plan.statistic.opens_site_results
         assert plan.digest() != world.plan("meta_analysis", **ASKED, method=method).digest()
         last = plan.statistic.every_step()[-1]
-        assert (last.name.count("and each"), last.to, last.n_own) == (1, "analyst", 2)
+        assert (last.name.count("of each site too"), last.to, last.n_own) == (1, "analyst", 2)
         assert not any(step.n_own for step in plan.statistic.every_step()[:-1])
     assert not world.plan("meta_analysis", **ASKED).statistic.opens_site_results
 

@@ -57,7 +57,7 @@ _SUM_BITS: Final = 29  # of a sum over all sites: products of two stay in the ri
 _WIDE: Final = 61
 _OWN: Final = 2  # effect and standard error of one site
 _MOST_OWN: Final = 10**EFFECT.places
-_AND_EACH: Final = " and each,"
+_EACH: Final = "; the effect of each site too"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +235,7 @@ class MetaAnalysis(Statistic[MetaState]):
         most, is_last = 1 << self.bits, self.method == FIXED
         n_rows = self._n_rows if is_last else 0
         return Step(
-            name=f"effects of sites, pooled{_AND_EACH if n_rows else ''} and rounded to 3 digits",
+            name=f"effects of sites, pooled and rounded to 3 digits{_EACH if n_rows else ''}",
             to="analyst" if is_last else "sites",
             clamps=(1, most, most, most, most, *[_MOST_OWN] * n_rows),
             local=lambda rows: self._with_own(rows, self._sums(rows, 0), n_rows),
@@ -249,7 +249,7 @@ class MetaAnalysis(Statistic[MetaState]):
     def _second_step(self, tau2: int) -> Step:
         most, n_rows = 1 << self.bits, self._n_rows
         return Step(
-            name=f"random effects of sites, pooled{_AND_EACH if n_rows else ''} and rounded to 3 digits",
+            name=f"random effects of sites, pooled and rounded to 3 digits{_EACH if n_rows else ''}",
             to="analyst",
             clamps=(1, most, most, *[_MOST_OWN] * n_rows),
             local=lambda rows: self._with_own(rows, self._sums(rows, tau2)[:3], n_rows),
