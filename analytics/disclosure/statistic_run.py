@@ -63,7 +63,7 @@ def run_at_site(
     statistic, parts = plan.statistic, []
     state = statistic.start()
     while (step := statistic.step(state)) is not None:
-        own = _own(plan, step, scanned, source)
+        own = _own(session.rank, plan, step, scanned, source)
         shared = step.joint(session, contribute(session, own))
         if step.to == "sites":
             opened = checked(step, open_to_all(shared))
@@ -89,7 +89,7 @@ def run_cost(plan: StatisticPlan, open_to_all: Callable[[Session, Shared], objec
     return dry_run(joint, plan.context.n_sites, has_three_sites=has_three_sites)
 
 
-def _own(plan: StatisticPlan, step: Step, scanned: Ints | None, source: ByteSource) -> Ints:
+def _own(rank: int, plan: StatisticPlan, step: Step, scanned: Ints | None, source: ByteSource) -> Ints:
     """This site's integers of a step, with its noise in private mode."""
     if plan.mode == "private":
         if plan.counts is None:
@@ -97,6 +97,6 @@ def _own(plan: StatisticPlan, step: Step, scanned: Ints | None, source: ByteSour
         return noisy_contribution(plan.counts, scanned, source)
     if scanned is None:
         raise ReleaseRefusedError(rule="figures", reason="an exact answer needs every site's figures")
-    own = step.local(scanned)
+    own = step.placed(step.local(scanned), rank)
     check_bounds_of(step.clamps, own)
     return own

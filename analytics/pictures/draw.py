@@ -29,6 +29,8 @@ _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _SIZE: Final = (6.4, 4.2)
 _ROW: Final = 0.075  # of the axes' height, a line of the table below
 _BOX: Final = 0.5
+_SQUARE: Final = 150.0  # points squared, of all weights together
+_DIAMOND: Final = 0.25
 _DARK: Final = 0.6
 
 
@@ -120,8 +122,16 @@ def _table_below(picture: Curves, axes: Axes) -> None:
 def _estimates(picture: Estimates, axes: Axes) -> None:
     places = range(len(picture.labels))
     values, low, high = (_numbers(each) for each in (picture.values, picture.low, picture.high))
-    axes.hlines(list(places), low, high, color=COLORS[0])
-    axes.plot(values, list(places), "s", color=COLORS[0], markersize=5)
+    n_single = len(values) - picture.n_pooled
+    axes.hlines(list(places)[:n_single], low[:n_single], high[:n_single], color=COLORS[0])
+    if picture.weights:
+        areas = [_SQUARE * weight for weight in picture.weights]
+        axes.scatter(values[:n_single], list(places)[:n_single], areas, marker="s", color=COLORS[0])
+    else:
+        axes.plot(values[:n_single], list(places)[:n_single], "s", color=COLORS[0], markersize=5)
+    for place in places[n_single:]:
+        across = [low[place], values[place], high[place], values[place]]
+        axes.fill(across, [place, place - _DIAMOND, place, place + _DIAMOND], color=COLORS[1])
     if picture.reference is not None:
         axes.axvline(picture.reference, color="0.6", linewidth=0.8)
     if picture.is_ratio:

@@ -75,6 +75,8 @@ class Estimates:
         x_name: what is estimated.
         reference: the value of no effect; None for none.
         is_ratio: whether the axis is logarithmic.
+        weights: of all but the pooled ones, in parts of 1: the areas of their squares; empty: all equal.
+        n_pooled: the last so many are pooled from the others, and drawn as diamonds as wide as their intervals.
     """
 
     labels: Sequence[str]
@@ -84,6 +86,8 @@ class Estimates:
     x_name: str
     reference: float | None = None
     is_ratio: bool = False
+    weights: Sequence[float] = ()
+    n_pooled: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

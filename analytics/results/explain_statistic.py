@@ -8,7 +8,7 @@ Source:      ours.
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from analytics.plans.context import guard_text
 from analytics.results.assemble import plan_cost
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from analytics.plans.statistic_plan import StatisticPlan
     from analytics.statistics.base import Step
+
+
+_CONSENT: Final = "figures about single sites: policy.site_results of every site must allow them"
 
 
 def statistic_price(plan: StatisticPlan) -> dict[str, object]:
@@ -92,6 +95,7 @@ def explain_statistic_text(
         "steps, at most:",
         *_indented(_steps(plan.statistic.every_step())),
         *([] if plan.mode == "private" else [_guard(plan)]),
+        *([_CONSENT] if plan.statistic.opens_site_results else []),
         *([f"rounds: {rounds}"] if rounds is not None else []),
         *([f"bytes sent by each party: {bytes_per_party}"] if bytes_per_party is not None else []),
         *_price(plan),

@@ -103,6 +103,8 @@ class Step:
         to: who receives what is opened.
         clamps: each of a site's integers lies between minus and plus this.
         local: this site's integers, from what it scanned; runs at the site alone.
+        n_own: the last so many integers of ``local`` are about this site alone: in the sum each site has places of its own
+            for them, in the order of the sites, where all others add zero.
         joint: what happens on shares: from the sum over all sites, shape ``(len(clamps),)``, to what is opened.
         n_values: numbers that are opened.
         n_flags: bits that are opened after them; each is 0 or 1.
@@ -116,7 +118,27 @@ class Step:
     joint: Callable[[Session, Shared], Shared]
     n_values: int
     n_flags: int = 0
+    n_own: int = 0
     has_products: bool = False
+
+    def placed(self, own: Ints, rank: int) -> Ints:
+        """Put a site's integers in their places of the sum.
+
+        Args:
+            own: what ``local`` returned.
+            rank: of the site.
+
+        Returns:
+            Shape ``(len(clamps),)``; where ``n_own`` is 0, as they came.
+        """
+        if not self.n_own:
+            return own
+        n_common = own.size - self.n_own
+        placed = np.zeros(len(self.clamps), dtype=np.int64)
+        placed[:n_common] = own[:n_common]
+        start = n_common + rank * self.n_own
+        placed[start : start + self.n_own] = own[n_common:]
+        return placed
 
     @property
     def n_opened(self) -> int:
@@ -229,6 +251,15 @@ class Answer(ABC):
             raise InvalidRequestError(parameter="plot", reason=f"has nothing to draw: {why}")
         return draw(shown, axes)
 
+    def named(self, sites: Sequence[str]) -> Answer:
+        """Return the answer with the sites' names at its figures about single sites; itself where it has none.
+
+        Args:
+            sites: in the order of their ranks.
+        """
+        del sites
+        return self
+
     def picture(self) -> Picture | None:
         """What ``plot`` shows, as plain data; None where there is no picture."""
         return None
@@ -325,6 +356,11 @@ class Statistic(ABC, Generic[S]):
     def figures(self) -> tuple[BlockSpec, ...]:
         """The blocks of a private release over the query's groups; empty: those of the query's outputs."""
         return ()
+
+    @property
+    def opens_site_results(self) -> bool:
+        """Whether it opens figures about one site alone, which needs the policy ``site_results`` of every site."""
+        return False
 
     @property
     def norm(self) -> JointNorm | None:

@@ -2,7 +2,8 @@
 
 Layer:       analytics.statistics above base and distributions.
 Guarantees:  all that is shown follows from what opened: pooled effects, their standard errors, Q and tau squared, each
-             rounded on shares to three significant digits. No figure of one site is among them.
+             rounded on shares to three significant digits. Figures of one site are among them where ``by_site`` was asked
+             for and every site consented; a site's weight follows from its standard error and tau squared.
 Visible to:  the analyst.
 Source:      Cochran 1954; DerSimonian and Laird 1986; Higgins and Thompson 2002 for I squared.
 """
@@ -10,7 +11,7 @@ Source:      Cochran 1954; DerSimonian and Laird 1986; Higgins and Thompson 2002
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -21,15 +22,17 @@ from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.site_effects import RATIOS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pooled:
-    """A pooled effect.
+class Effect:
+    """A pooled effect, or that of one site.
 
     Attributes:
-        name: fixed or random.
+        name: fixed or random; of one site the site's.
         estimate: of ratios their logarithm.
         standard_error: likewise.
     """
@@ -59,11 +62,13 @@ class MetaAnalysisAnswer(Answer):
         effects: the fixed effect, then the random one where it was asked. Empty where it is closed.
         q: Cochran's sum of weighted squares around the fixed effect.
         tau2: variance between sites, by DerSimonian and Laird.
+        sites: the effect of each site, where these were asked for and every site consented; in the order of the sites.
     """
 
     measure: str
     n_sites: int
-    effects: tuple[Pooled, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    sites: tuple[Effect, ...] = ()
     q: float | None = None
     tau2: float | None = None
 
@@ -98,35 +103,62 @@ class MetaAnalysisAnswer(Answer):
         low, high = self.effects[-1].interval(level)
         return self._shown(low), self._shown(high)
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of each of ``sites`` its part in the last pooled effect; together 1."""
+        between = self.tau2 if self.tau2 is not None and len(self.effects) > 1 else 0.0
+        parts = [1 / (each.standard_error**2 + between) for each in self.sites]
+        return tuple(part / sum(parts) for part in parts)
+
+    def named(self, sites: Sequence[str]) -> MetaAnalysisAnswer:
+        """See ``Answer``."""
+        named = [replace(each, name=name) for each, name in zip(self.sites, sites, strict=bool(self.sites))]
+        return replace(self, sites=tuple(named))
+
+    def lines(self) -> list[str]:
+        """See ``Answer``; also which sites consented to figures about themselves."""
+        if not self.sites:
+            return super().lines()
+        return [
+            *super().lines(),
+            f"consented to figures about themselves: {', '.join(each.name for each in self.sites)}",
+        ]
+
     def _shown(self, value: float) -> float:
         return math.exp(value) if self.measure in RATIOS else value
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row an effect."""
+        """One row an effect: of the sites where they are given, with their weights, then the pooled ones."""
         import pandas as pd
 
-        ends = [each.interval(0.95) for each in self.effects]
-        columns = {
-            self.measure: [self._shown(each.estimate) for each in self.effects],
+        rows = [*self.sites, *self.effects]
+        ends = [each.interval(0.95) for each in rows]
+        columns: dict[str, list[float | None]] = {
+            self.measure: [self._shown(each.estimate) for each in rows],
             "low": [self._shown(low) for low, _ in ends],
             "high": [self._shown(high) for _, high in ends],
-            "standard_error": [each.standard_error for each in self.effects],
-            "pvalue": [each.pvalue for each in self.effects],
+            "standard_error": [each.standard_error for each in rows],
+            "pvalue": [each.pvalue for each in rows],
         }
-        return pd.DataFrame(columns, index=[each.name for each in self.effects], dtype="Float64")
+        if self.sites:
+            columns["weight"] = [*self.weights, *[None] * len(self.effects)]
+        return pd.DataFrame(columns, index=[each.name for each in rows], dtype="Float64")
 
     def picture(self) -> Estimates:
-        """The pooled effects with their 95 % intervals."""
-        ends = [each.interval(0.95) for each in self.effects]
+        """The effects with their 95 % intervals; below those of sites the pooled ones as diamonds."""
+        rows = [*self.sites, *self.effects]
+        ends = [each.interval(0.95) for each in rows]
         return Estimates(
-            labels=[each.name for each in self.effects],
-            values=[self._shown(each.estimate) for each in self.effects],
+            labels=[each.name for each in rows],
+            values=[self._shown(each.estimate) for each in rows],
             low=[self._shown(low) for low, _ in ends],
             high=[self._shown(high) for _, high in ends],
             x_name=f"{self.measure.replace('_', ' ')}, 95 % interval",
             reference=self._shown(0.0),
             is_ratio=self.measure in RATIOS,
+            weights=self.weights,
+            n_pooled=len(self.effects) if self.sites else 0,
         )
 
     def values(self) -> dict[str, object]:
@@ -141,6 +173,15 @@ class MetaAnalysisAnswer(Answer):
             "effects": [
                 {"name": each.name, "estimate": each.estimate, "standard_error": each.standard_error}
                 for each in self.effects
+            ],
+            "sites": [
+                {
+                    "name": each.name,
+                    "estimate": each.estimate,
+                    "standard_error": each.standard_error,
+                    "weight": weight,
+                }
+                for each, weight in zip(self.sites, self.weights, strict=True)
             ],
             "q": self.q,
             "df": self.df,

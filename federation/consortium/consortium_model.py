@@ -113,6 +113,9 @@ class Floor(Model):
     """What every site's own policy is at least as strict as, whatever its site file says."""
 
     exact: bool = Field(default=True, description="false: no site gives exact answers")
+    site_results: bool = Field(
+        default=True, description="false: no site gives exact figures about itself alone"
+    )
     exact_training: Literal[False, "guarded", "unguarded"] = Field(
         default="unguarded", description="the most that a site may permit of training without noise"
     )

@@ -49,6 +49,7 @@ class Policy(Model):
     """
 
     exact: bool = False
+    site_results: bool = False
     exact_training: Literal[False, "guarded", "unguarded"] = False
     exact_training_members: list[Name] | None = None
     minimum_cell: Annotated[int, Field(ge=0, strict=True)] = 0

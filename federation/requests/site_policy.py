@@ -50,6 +50,7 @@ def at_least(floor: Floor | None, policy: Policy) -> Policy:
     trainings = (False, "guarded", "unguarded")
     update: dict[str, object] = {
         "exact": policy.exact and floor.exact,
+        "site_results": policy.site_results and floor.site_results,
         "exact_training": min(policy.exact_training, floor.exact_training, key=trainings.index),
     }
     for key in ("exact_requests_per_analyst", "exact_numbers_per_population", "largest_epsilon"):
@@ -169,7 +170,14 @@ def _exact(facts: PolicyFacts, policy: Policy, exact: ExactSoFar) -> str | None:
         return (
             f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {facts.minimum_cell}"
         )
-    return _exact_use(policy, exact, facts.numbers)
+    return _exact_use(policy, exact, facts.numbers) or _site_results(facts, policy)
+
+
+def _site_results(facts: PolicyFacts, policy: Policy) -> str | None:
+    """Every site checks its own: where one does not consent no row opens, so none follows from the pooled figure."""
+    if facts.opens_site_results and not policy.site_results:
+        return "policy.site_results: this site gives no exact figure about itself alone"
+    return None
 
 
 def _exact_training(policy: Policy, members: Sequence[str]) -> str | None:

@@ -91,6 +91,29 @@ def test_estimates_stand_on_a_ratio_scale_from_the_first_at_the_top():
     assert [segment[:, 0].tolist() for segment in ends.get_segments()] == [[0.9, 1.3], [1.5, 2.7]]
 
 
+def test_sites_are_squares_by_their_weights_and_pooled_effects_are_diamonds():
+    axes = draw(
+        Estimates(
+            labels=["lake", "north", "random"],
+            values=[1.0, 2.0, 1.5],
+            low=[0.5, 1.5, 1.2],
+            high=[2.0, 2.5, 1.9],
+            x_name="odds ratio",
+            is_ratio=True,
+            weights=[0.2, 0.8],
+            n_pooled=1,
+        )
+    )
+    ends, squares = axes.collections
+    assert [segment[:, 0].tolist() for segment in ends.get_segments()] == [[0.5, 2.0], [1.5, 2.5]]
+    assert squares.get_offsets().tolist() == [[1.0, 0.0], [2.0, 1.0]]
+    small, large = squares.get_sizes()
+    assert large == pytest.approx(4 * small)
+    (diamond,) = axes.patches
+    assert diamond.get_xy()[:4].tolist() == [[1.2, 2.0], [1.5, 1.75], [1.9, 2.0], [1.5, 2.25]]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["lake", "north", "random"]
+
+
 def test_a_closed_cell_is_written_closed():
     axes = draw(Cells(rows=["x"], columns=["a", "b"], values=[[12.0, None]]))
     assert [text.get_text() for text in axes.texts] == ["12", "closed"]

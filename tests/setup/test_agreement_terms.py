@@ -129,6 +129,18 @@ def test_the_policy_floor_becomes_stricter_and_looser_key_by_key():
     assert held.largest_epsilon == Fraction(1, 2)
 
 
+def test_a_floor_without_figures_of_single_sites_holds_against_a_sites_own_consent():
+    founded = agreement()
+    strict = amended_agreement(change("floor = { site_results = false }"), founded, 1)
+    assert consequences(founded, strict)[0] == (
+        "policy floor: site_results from yes to no; stricter: every site keeps to it, whatever its own file says"
+    )
+    own = Policy(exact=True, site_results=True)
+    assert at_least(founded.file.floor, own).site_results
+    assert at_least(strict.file.floor, own) == own.model_copy(update={"site_results": False})
+    assert not at_least(founded.file.floor, Policy(exact=True)).site_results
+
+
 def test_a_founding_with_a_floor_has_another_digest_and_one_without_keeps_its_own():
     found = document()
     plain = read(found).digest()
@@ -139,6 +151,7 @@ def test_a_founding_with_a_floor_has_another_digest_and_one_without_keeps_its_ow
 TRAININGS = [False, "guarded", "unguarded"]
 POLICIES = {
     "exact": st.booleans(),
+    "site_results": st.booleans(),
     "exact_training": st.sampled_from(TRAININGS),
     "exact_requests_per_analyst": st.integers(0, 100),
     "exact_numbers_per_population": st.integers(0, 100),

@@ -1,4 +1,4 @@
-"""Meta-analysis over sites: fixed and random effects, pooled on shares, without a figure of any one site.
+"""Meta-analysis over sites: fixed and random effects, pooled on shares; figures of single sites with the consent of all.
 
 Layer:       analytics.statistics.tables above site_effects and hidden_ratios.
 Terms:       each site has an effect y and a weight w, the inverse of its variance (site_effects). The sites' sums are the number
@@ -7,13 +7,18 @@ Guarantees:  exact mode alone. What opens are the pooled effect, its standard er
              three significant digits, and one bit: whether every site is usable, so that each count behind each site's
              effect holds at least the threshold. Which site is not stays on shares. For random effects tau squared opens to
              all sites, which weigh their effects anew with it; then effect and standard error open to the analyst.
-Visible to:  the analyst: the rounded figures and the bit. Of random effects all sites: those of the first step.
-See instead: effects of single sites, which need a site's own consent and do not exist here; mantel_haenszel, which pools tables.
+             With ``by_site`` the last step also opens each site's effect and standard error. The site rounds both to three
+             significant digits and adds them at places of its own, where the others add zero. They are multiplied with the
+             same bit on shares: all open, or no figure at all, so none follows from the pooled one and the others'. Every
+             site must consent (its policy ``site_results``); where one does not, the request is refused before a charge.
+Visible to:  the analyst: the rounded figures and the bit. Of random effects all sites: the pooled ones of the first step.
+See instead: mantel_haenszel, which pools tables.
 Source:      DerSimonian and Laird 1986; docs/guarantees.md P8, P22.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
@@ -23,7 +28,7 @@ from analytics.errors import InvalidRequestError, OverflowRiskError
 from analytics.schema import BooleanColumn, NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import EXACT, MINIMUM_CELL, Statistic, Step
-from analytics.statistics.meta_analysis_answer import MetaAnalysisAnswer, Pooled
+from analytics.statistics.meta_analysis_answer import Effect, MetaAnalysisAnswer
 from analytics.statistics.site_effects import MEAN_DIFFERENCE, MEASURES, Measure
 from smpc.operations.arithmetic import add_public, concatenate, multiply, multiply_public, subtract, take
 from smpc.operations.comparison import at_least
@@ -50,6 +55,9 @@ Q: Final = Rounding(digits=DIGITS, places=4, decades=6)
 TAU2: Final = Rounding(digits=DIGITS, places=10, decades=2)
 _SUM_BITS: Final = 29  # of a sum over all sites: products of two stay in the ring
 _WIDE: Final = 61
+_OWN: Final = 2  # effect and standard error of one site
+_MOST_OWN: Final = 10**EFFECT.places
+_EACH: Final = "; the effect of each site too"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +82,12 @@ class MetaAnalysis(Statistic[MetaState]):
         exposure: a true-or-false column.
         measure: of the effect.
         method: fixed or random.
+        by_site: whether each site's effect opens too.
     """
 
     name: ClassVar[str] = "meta_analysis"
     summary: ClassVar[str] = (
-        "fixed and random effects of an exposure over sites, pooled without a site's own figure"
+        "fixed and random effects of an exposure over sites; each site's own with the consent of all sites"
     )
     modes: ClassVar = EXACT
     no_private: ClassVar[str] = (
@@ -94,11 +103,17 @@ class MetaAnalysis(Statistic[MetaState]):
             default="odds_ratio",
         ),
         Parameter(name="method", meaning="random, by DerSimonian and Laird, or fixed", default=RANDOM),
+        Parameter(
+            name="by_site",
+            meaning="whether each site's effect opens too; the policy site_results of every site must allow it",
+            default=False,
+        ),
     )
     outcome: GroupColumn
     exposure: BooleanColumn
     measure: Measure
     method: str
+    by_site: bool
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
@@ -127,6 +142,7 @@ class MetaAnalysis(Statistic[MetaState]):
                 name=measure, outcome=outcome, rows_max=limits.rows_max, threshold=limits.threshold
             ),
             method=method,
+            by_site=arguments.flag("by_site"),
         )
         if bound.measure.weight_bits > bound.bits:
             raise OverflowRiskError(figure="a weight", bits=bound.measure.weight_bits, limit_bits=bound.bits)
@@ -136,6 +152,11 @@ class MetaAnalysis(Statistic[MetaState]):
     def columns(self) -> tuple[str, ...]:
         """The outcome and the exposure."""
         return self.outcome.name, self.exposure.name
+
+    @property
+    def opens_site_results(self) -> bool:
+        """Where it is asked by site."""
+        return self.by_site
 
     @property
     def bits(self) -> int:
@@ -149,6 +170,7 @@ class MetaAnalysis(Statistic[MetaState]):
             "exposure": self.exposure.name,
             "measure": self.measure.name,
             "method": self.method,
+            "by_site": self.by_site,
             "bits": self.bits,
             "weight_bits": self.measure.weight_bits,
             "digits": DIGITS,
@@ -181,44 +203,60 @@ class MetaAnalysis(Statistic[MetaState]):
         if not int(first[-1]) or not int(last[-1]):
             return MetaAnalysisAnswer(measure=self.measure.name, n_sites=n_sites, closed=MINIMUM_CELL)
         reach = self.measure.reach
-        effects = [self._pooled(FIXED, first)]
+        effects = [self._effect_of(FIXED, first)]
         if self.method == RANDOM:
-            effects.append(self._pooled(RANDOM, last))
+            effects.append(self._effect_of(RANDOM, last))
         return MetaAnalysisAnswer(
             measure=self.measure.name,
             n_sites=n_sites,
             effects=tuple(effects),
             q=int(first[2]) / 10**Q.places,
             tau2=int(first[3]) / 10**TAU2.places * reach**2,
+            sites=self._sites(last),
         )
 
-    def _pooled(self, name: str, opened: Ints) -> Pooled:
+    def _sites(self, last: Ints) -> tuple[Effect, ...]:
+        """The effects of single sites, which stand before the bit."""
+        if not self.by_site:
+            return ()
+        found = last[-1 - self._n_rows : -1].reshape(-1, _OWN)
+        return tuple(self._effect_of(f"site {place}", each) for place, each in enumerate(found, start=1))
+
+    def _effect_of(self, name: str, opened: Ints) -> Effect:
         unit = self.measure.reach / 10**EFFECT.places
-        return Pooled(name=name, estimate=unit * int(opened[0]), standard_error=unit * int(opened[1]))
+        return Effect(name=name, estimate=unit * int(opened[0]), standard_error=unit * int(opened[1]))
+
+    @property
+    def _n_rows(self) -> int:
+        """Numbers that are about single sites."""
+        return self.limits.n_sites * _OWN if self.by_site else 0
 
     def _first_step(self) -> Step:
-        most = 1 << self.bits
+        most, is_last = 1 << self.bits, self.method == FIXED
+        n_rows = self._n_rows if is_last else 0
         return Step(
-            name="effects of sites, pooled and rounded to 3 digits",
-            to="sites" if self.method == RANDOM else "analyst",
-            clamps=(1, most, most, most, most),
-            local=lambda rows: self._sums(rows, 0),
+            name=f"effects of sites, pooled and rounded to 3 digits{_EACH if n_rows else ''}",
+            to="analyst" if is_last else "sites",
+            clamps=(1, most, most, most, most, *[_MOST_OWN] * n_rows),
+            local=lambda rows: self._with_own(rows, self._sums(rows, 0), n_rows),
             joint=self._open_all,
-            n_values=4,
+            n_values=4 + n_rows,
             n_flags=1,
+            n_own=_OWN if n_rows else 0,
             has_products=True,
         )
 
     def _second_step(self, tau2: int) -> Step:
-        most = 1 << self.bits
+        most, n_rows = 1 << self.bits, self._n_rows
         return Step(
-            name="random effects of sites, pooled and rounded to 3 digits",
+            name=f"random effects of sites, pooled and rounded to 3 digits{_EACH if n_rows else ''}",
             to="analyst",
-            clamps=(1, most, most),
-            local=lambda rows: self._sums(rows, tau2)[:3],
+            clamps=(1, most, most, *[_MOST_OWN] * n_rows),
+            local=lambda rows: self._with_own(rows, self._sums(rows, tau2)[:3], n_rows),
             joint=self._open_effect,
-            n_values=2,
+            n_values=2 + n_rows,
             n_flags=1,
+            n_own=_OWN if n_rows else 0,
             has_products=True,
         )
 
@@ -235,6 +273,13 @@ class MetaAnalysis(Statistic[MetaState]):
         terms = np.array([weight, weight * effect, weight * effect**2, weight**2])
         return np.concatenate([[1], np.rint(terms * 2.0**self.bits)]).astype(np.int64)
 
+    def _with_own(self, rows: Ints, sums: Ints, n_rows: int) -> Ints:
+        """The sums, then this site's own effect and standard error where they open; zeros of a site that is not usable."""
+        if not n_rows:
+            return sums
+        effect, variance = self.measure.effect(rows[:, 1], rows[:, 2]) or (0.0, 0.0)
+        return np.append(sums, [_rounded(effect), _rounded(math.sqrt(variance))])
+
     # -- on shares -----------------------------------------------------------------------------------------
 
     def _open_effect(self, session: Session, sums: Shared) -> Shared:
@@ -246,7 +291,7 @@ class MetaAnalysis(Statistic[MetaState]):
         )
         effect, error = self._effect(session, numbers, take(signs, [1]))
         flag = all_of(session, usable, is_positive(session, numbers.at([0])))
-        return self._closed(session, [effect, error], flag)
+        return self._closed(session, [effect, error, *self._rows(sums, 3)], flag)
 
     def _open_all(self, session: Session, sums: Shared) -> Shared:
         """Effect, standard error, Q and tau squared, and the bit."""
@@ -271,7 +316,12 @@ class MetaAnalysis(Statistic[MetaState]):
         q = round_ratio(session, raised, numbers.at([0]), Q)
         tau2 = round_ratio(session, numbers.at([4]), numbers.at([5]), TAU2)
         positive = [is_positive(session, numbers.at([place])) for place in (0, 5)]
-        return self._closed(session, [effect, error, q, tau2], all_of(session, usable, *positive))
+        figures = [effect, error, q, tau2, *self._rows(sums, 5)]
+        return self._closed(session, figures, all_of(session, usable, *positive))
+
+    def _rows(self, sums: Shared, first: int) -> list[Shared]:
+        """What is about single sites: it stands behind the sums, from place ``first`` on."""
+        return [take(sums, [place]) for place in range(first, sums.size)]
 
     def _usable(self, session: Session, sums: Shared) -> Shared:
         """Shares of 1 where every site is usable."""
@@ -294,5 +344,12 @@ class MetaAnalysis(Statistic[MetaState]):
 
     def _closed(self, session: Session, figures: list[Shared], flag: Shared) -> Shared:
         """The figures where the bit is 1, else zeros; then the bit."""
-        kept = [multiply(session, figure, flag) for figure in figures]
-        return concatenate([*kept, flag])
+        kept = multiply(session, concatenate(figures), concatenate([flag] * len(figures)))
+        return concatenate([kept, flag])
+
+
+def _rounded(value: float) -> int:
+    """Three significant digits in the unit of a pooled effect; at most 1, halves away from zero."""
+    units = min(abs(value), 1.0) * 10**EFFECT.places
+    step = 10 ** max(0, math.floor(math.log10(units)) + 1 - DIGITS) if units >= 1 else 1
+    return int(math.copysign(math.floor(units / step + 0.5) * step, value))

@@ -43,11 +43,13 @@ class PolicyFacts:
         minimum_cell: fewest privacy units behind an opened figure, by the consortium's file.
         numbers: how many numbers the request opens at most.
         opens_nested_supports: whether it opens supports whose difference may be below the minimum cell.
+        opens_site_results: whether it opens exact figures about one site alone.
     """
 
     minimum_cell: int
     numbers: int
     opens_nested_supports: bool = False
+    opens_site_results: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

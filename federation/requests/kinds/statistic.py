@@ -65,8 +65,12 @@ class StatisticWork:
 
     @property
     def facts(self) -> PolicyFacts:
-        """The minimum cell, and the numbers of all steps."""
-        return PolicyFacts(minimum_cell=self.plan.context.minimum_cell, numbers=self.plan.most_opened)
+        """The minimum cell, the numbers of all steps, and whether some are about one site alone."""
+        return PolicyFacts(
+            minimum_cell=self.plan.context.minimum_cell,
+            numbers=self.plan.most_opened,
+            opens_site_results=self.plan.statistic.opens_site_results,
+        )
 
     @property
     def has_products(self) -> bool:
@@ -148,7 +152,8 @@ class StatisticWork:
 
     def finish(self, answers: Sequence[bytes], *, receipt: Mapping[str, object]) -> Answer:
         """Follow the steps and estimate."""
-        return recombine_statistic(self.plan, answers, cost=self.cost(), receipt=receipt)
+        found = recombine_statistic(self.plan, answers, cost=self.cost(), receipt=receipt)
+        return found.named(self.consortium.names)
 
 
 @dataclass(frozen=True, slots=True)

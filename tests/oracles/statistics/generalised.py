@@ -192,6 +192,9 @@ def pooled_effects(data):
             "random": [float(pooled.mean_effect_re), float(pooled.sd_eff_w_re)],
             "q": float(pooled.q),
             "tau2": float(max(pooled.tau2, 0)),
+            "sites": [[float(y), float(v) ** 0.5] for y, v in zip(effects, variances, strict=True)],
+            "weights_fixed": pooled.weights_rel_fe.tolist(),
+            "weights_random": pooled.weights_rel_re.tolist(),
         }
     return found
 
