@@ -112,7 +112,7 @@ class PreparedUpdates:
                 return
 
     def close(self) -> None:
-        """Forget all sums; nobody waits any more."""
+        """Forget all sums; no order waits any longer."""
         self._closed.set()
         with self._lock:
             self._runs.clear()

@@ -247,7 +247,7 @@ def test_a_start_without_a_prepared_sum_or_of_another_history_sends_nothing(made
 # ---- before the charge
 
 
-def test_p17_nobody_but_the_analyst_of_an_accepted_request_has_a_sum_prepared(made):
+def test_p17_only_the_analyst_of_an_accepted_request_has_a_sum_prepared(made):
     task, trainer = task_of(**MADE), made.trainers["east"]
     trainer._source_of = None  # no row is read
     with pytest.raises(RequestRejectedError, match="not accepted"):

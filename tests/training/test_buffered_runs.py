@@ -1,4 +1,4 @@
-"""Whole asynchronous runs: a slow site holds nobody up, losses and interruptions charge nothing twice."""
+"""Whole asynchronous runs: no step waits for a slow site, losses and interruptions charge nothing twice."""
 
 import threading
 import time
@@ -10,6 +10,7 @@ from test_training_resume import Run, end_at
 from training_world import FEATURES, SITES, auc, task_of
 
 from federation.errors import SiteUnavailableError
+from federation.training.estimators import FederatedLogisticRegression
 from federation.training.run_state import Ending
 
 MORE = MADE | {"rounds": 8}
@@ -60,6 +61,15 @@ def test_every_party_holds_the_same_model(made, aggregation):
     for site in made.sites:
         prepare(made, site, task_of(**MADE, aggregation=aggregation), used=(0,) * 5)
         assert made.trainers[site]._following.model == outcome.model
+
+
+def test_a_model_is_fitted_saved_and_loaded_with_its_buffer(made, tmp_path):
+    model = FederatedLogisticRegression(epsilon=2, rounds=3, strategy="buffered", tick_s="0.01")
+    model.fit(made, table="patients", features=["x", "k", "b"], target="y")
+    model.save(tmp_path / "model.json")
+    again = FederatedLogisticRegression.load(tmp_path / "model.json")
+    assert (again.coef_ == model.coef_).all()
+    assert again.get_params()["strategy"] == "buffered"
 
 
 def test_the_plan_says_what_an_attempt_is(made):
@@ -181,25 +191,31 @@ def test_p14_an_attempt_under_way_at_a_site_that_restarted_is_lost_and_stays_cha
 
 
 @pytest.mark.slow
-def test_one_site_five_times_slower_is_as_accurate_in_less_than_half_the_time(heart, capsys):
-    """Four real hospitals, every local stage delayed by 0.1 s, one by 0.5 s; 40 attempts at epsilon 2 each."""
+def test_one_site_five_times_slower_is_as_accurate_in_less_than_half_the_time(heart, record_property):
+    """Four real hospitals, each local stage delayed by 0.1 s, one by 0.5 s; six runs of 20 attempts at epsilon 2 each."""
     delays = dict.fromkeys(SITES, 0.1) | {"switzerland": 0.5}
     for site, delay in delays.items():
         slowed(heart, site, lambda seconds=delay: time.sleep(seconds))
-    common = {"features": FEATURES, "epsilon": 2, "rounds": 40, "expected_units": None}
+    common = {"features": FEATURES, "epsilon": 2, "rounds": 20, "expected_units": None}
     found = {}
     for strategy, options in (("sum_gradient", {}), ("buffered", {"tick_s": "0.05"})):
-        areas, seconds, slow = [], [], []
-        for _ in range(3):
+        areas, right, seconds, slow = [], [], [], []
+        for _ in range(6):
             outcome = heart.train(task_of(**common, strategy=strategy, **options))
-            assert (outcome.ending, outcome.n_charged) == (Ending.ROUNDS, 40)
+            assert (outcome.ending, outcome.n_charged) == (Ending.ROUNDS, 20)
             matrix, target, _ = heart.pooled(outcome.plan)
-            areas.append(auc(target, matrix @ outcome.model.values()))
+            scores = matrix @ outcome.model.values()
+            areas.append(auc(target, scores))
+            right.append(np.mean((scores > 0) == target))
             seconds.append(outcome.seconds)
             slow.append(sum("switzerland" in step.cohort for step in outcome.history))
-        found[strategy] = (np.mean(areas), np.mean(seconds), np.mean(slow))
-    with capsys.disabled():
-        for strategy, (area, wall, slow) in found.items():
-            print(f"\n{strategy}: AUC {area:.4f}, {wall:.1f} s, {slow:.0f} attempts with the slow site")
-    assert found["buffered"][0] > found["sum_gradient"][0] - 0.01
-    assert found["buffered"][1] < found["sum_gradient"][1] / 2
+        found[strategy] = [float(np.mean(each)) for each in (areas, right, seconds, slow)]
+        record_property(strategy, found[strategy])
+    (area, right, seconds, _), (area_slow, right_slow, seconds_slow, n_slow) = (
+        found["buffered"],
+        found["sum_gradient"],
+    )
+    assert n_slow == 20
+    assert area > area_slow - 0.01
+    assert right > right_slow - 0.02
+    assert seconds < seconds_slow / 2
