@@ -146,7 +146,7 @@ def test_p17_every_party_refuses_a_signed_entry_for_another_cohort(made):
     [
         ({}, {"colluding": 2}, "at least 2 more updates"),
         ({"buffer": 4}, {}, "need at least 5 sites"),
-        ({"epsilon": None, "exact": True, "expected_units": None}, {}, "need an epsilon|tick_s"),
+        ({"epsilon": None, "exact": True, "expected_units": None, "tick_s": 1}, {}, "need an epsilon"),
         ({"report_loss": True}, {}, "report_loss"),
     ],
 )
@@ -268,6 +268,19 @@ def test_p17_a_run_has_a_limited_number_of_orders(made):
         prepare(made, "east", task)
     with pytest.raises(RequestRejectedError, match="all its orders"):
         prepare(made, "east", task)
+
+
+def test_p17_a_later_order_takes_the_place_of_an_earlier_one_whichever_ends_first():
+    updates = PreparedUpdates()
+    older = Prepared(used=(), total=np.zeros(2, int))
+    newer = Prepared(used=(0,), total=np.zeros(2, int))
+    first, second = updates.order("r", rounds=5), updates.order("r", rounds=5)
+    updates.put("r", second, newer)
+    updates.put("r", first, older)
+    assert updates.take("r", (1, 0)) is newer
+    updates.put("r", second, newer)
+    updates.order("r", rounds=5)
+    assert updates.take("r", (2, 0)) is None
 
 
 @pytest.mark.parametrize(
