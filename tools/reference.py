@@ -176,11 +176,10 @@ def task_page() -> str:
             default = "the strategy's or the model's own" if name == "learning_rate" else default_of(field)
             rows.append([f"`{name}`", kind_of(field.annotation), default, said[name]])
     options = [
-        [f"`{key}`", owner, str(option.default), f"{option.lowest} to {option.highest}"]
-        for owner, registry in (("model", MODELS), ("strategy", STRATEGIES))
+        [f"`{key}`", f"{kind} `{name}`", str(option.default), f"{option.lowest} to {option.highest}"]
+        for kind, registry in (("model", MODELS), ("strategy", STRATEGIES))
         for name, each in registry.items()
         for key, option in each.options.items()
-        for owner in [f"{owner} `{name}`"]
     ]
     parts: list[list[str] | str] = [
         TEXTS["introductions"]["task"],

@@ -106,5 +106,6 @@ class TrainingNode:
             helpers=no_helpers(consortium) if key is None else helpers_of(consortium),
             local_limit_s=float(consortium.file.local_limit_s),
             keep_own=own_models.keep,
+            accepted=admission.has_accepted,
         )
         return TrainingNode(admission=admission, trainer=trainer, own_models=own_models)

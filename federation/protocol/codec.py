@@ -47,6 +47,8 @@ Message = (
     | training.KeyAnswer
     | training.Start
     | training.UpdateSent
+    | training.Prepare
+    | training.Ready
     | training.MaskKeyAsk
     | training.MaskKey
     | training.Update

@@ -38,6 +38,20 @@ class UpdateSent(WireMessage, frozen=True, tag="Sent"):
     bytes_sent: int
 
 
+class Prepare(WireMessage, frozen=True, tag="Prepare"):
+    """Analyst to a site: compute a sum at the model of these opened rounds, keep it, and say when it is there.
+
+    ``used_attempts``: as in ``Start``.
+    """
+
+    request: bytes
+    used_attempts: list[int]
+
+
+class Ready(WireMessage, frozen=True, tag="Ready"):
+    """Site to analyst, at a public tick: this site keeps a sum for its next attempt."""
+
+
 class MaskKeyAsk(WireMessage, frozen=True, tag="MaskKeyAsk"):
     """Site to site: send the public key of your masks."""
 

@@ -3,10 +3,11 @@
 Layer:       federation.training.coordinator, above site_worker and run_state, below ``federation.client``. The analyst's
              thread.
 Guarantees:  every site has accepted the request before the first attempt is charged. An attempt is charged before any
-             part of it starts. A lost site costs its attempt only: the next attempt is charged for the remaining
-             sites; without noise the loss ends the run. A lost helper, a refusal and Ctrl-C end the run with the
-             model of the opened rounds and a report of what was spent. Where no round was opened, the error itself is
-             raised, with a note on what was charged. Every wait has a deadline.
+             part of it starts. Where the strategy has a buffer, its cohort is fixed among the sites that announced a
+             prepared sum, before the charge. A lost site costs its attempt only: the next attempt is charged for the
+             remaining sites; without noise the loss ends the run. A lost helper, a refusal and Ctrl-C end the run with
+             the model of the opened rounds and a report of what was spent. Where no round was opened, the error itself
+             is raised, with a note on what was charged. Every wait has a deadline.
 See instead: the state of the run (``run_state``), what a step does (``strategies``).
 Source:      docs/guarantees.md P13, P14.
 """
@@ -28,6 +29,7 @@ from federation.errors import (
 from federation.protocol.exchange import expect, send
 from federation.protocol.training_messages import Start, SumAsk, UpdateSent
 from federation.training.outcome import Outcome, Progress
+from federation.training.ready_sites import ReadySites
 from federation.training.run_state import Ending, Phase, RunState
 from federation.training.site_worker import TRAIN, Helpers, fetch_sum
 from privacy_accounting.errors import AccountingError, BudgetExceededError, LedgerRefusedError
@@ -104,9 +106,16 @@ class Coordinator:
         self._network, self._helpers, self._run, self._request = network, helpers, run, request
         self._charge, self._start_s, self._hooks = charge, start_s, hooks or Hooks()
         self._channels: dict[str, Channel] = {}
+        self._ready = None
+        if run.plan.buffer is not None:
+            self._ready = ReadySites(
+                network=network, purpose=TRAIN, request=request, limit_s=start_s, dial_s=DIAL_S
+            )
         self._bytes_sent = 0
         self._began_s = 0.0
         self._failure = ""
+
+    _ready: ReadySites | None
 
     def go(self) -> Outcome:
         """Run to the end, or until something fails after a round was opened.
@@ -135,6 +144,8 @@ class Coordinator:
         finally:
             for channel in self._channels.values():
                 channel.close()
+            if self._ready is not None:
+                self._ready.close()
         return self._outcome()
 
     def _check_sites(self) -> None:
@@ -175,13 +186,38 @@ class Coordinator:
     def _one_attempt(self) -> None:
         if self._run.begins_round:
             self._run.rejoined(self._hooks.returned(self._run.cohort))
-        planned = self._run.next_attempt()
+        cohort = self._run.cohort if self._ready is None else self._announced(self._ready)
+        if not cohort:
+            return
+        planned = self._run.next_attempt(cohort)
         entry = self._charged(planned)
         if entry is None:
             return
         self._run.charged(planned, entry)
+        if self._ready is not None:
+            self._ready.used(cohort)
         self._hooks.on_checkpoint(self._run)
         self._finish(planned, entry)
+
+    def _announced(self, ready: ReadySites) -> tuple[str, ...]:
+        """Return the next cohort of ready sites, before anything is charged; empty where a site was lost instead."""
+        cohort, lost = ready.cohort(self._run)
+        if lost:
+            self._run.left(lost)
+            self._without(lost)
+        return cohort
+
+    def _without(self, lost: tuple[str, ...]) -> None:
+        """Report lost sites.
+
+        Raises:
+            SiteUnavailableError: too few are left, and no round was opened.
+        """
+        self._report(lost, None)
+        is_short = self._run.ending is Ending.SITES
+        self._failure = f"lost: {', '.join(lost)}" if is_short else ""
+        if is_short and not self._run.history:
+            raise SiteUnavailableError(site=lost[0], reason=str(Ending.SITES))
 
     def _go_on(self, planned: RoundPlan, entry: bytes) -> None:
         """Finish the attempt that was under way when the run was interrupted; it was charged, so it is not charged again."""
@@ -202,10 +238,7 @@ class Coordinator:
         lost = self._gather(Start(request=self._request, entry=entry, used_attempts=used), planned)
         if lost:
             self._run.lost(lost)
-            self._report(lost, None)
-            self._failure = f"lost: {', '.join(lost)}" if self._run.ending is Ending.SITES else ""
-            if self._run.ending is Ending.SITES and not self._run.history:
-                raise SiteUnavailableError(site=lost[0], reason=str(Ending.SITES))
+            self._without(lost)
             return
         self._open(planned, wait_s=self._helpers.deadline_s)
 
@@ -268,7 +301,7 @@ class Coordinator:
 
     def _report(self, lost: tuple[str, ...], loss: float | None) -> None:
         run = self._run
-        pace = (time.monotonic() - self._began_s) / run.n_charged
+        pace = (time.monotonic() - self._began_s) / max(1, run.n_charged)
         left = 0 if run.phase is Phase.OVER else run.plan.task.rounds - run.n_charged
         self._hooks.on_progress(
             Progress(

@@ -131,6 +131,29 @@ def site_update(
     return np.array(values, np.int64), after if strategy.keeps_state else None
 
 
+def weighted_update(round_plan: RoundPlan, total: Integers, weight: int, noise: ByteSource) -> Integers:
+    """Compute what one site contributes of a sum that it computed before.
+
+    Visible to: the site alone, until it is encrypted.
+    Cost: the attempt's event, charged before.
+
+    Args:
+        round_plan: of the attempt.
+        total: the clamped sum without noise, shape ``(length,)``.
+        weight: at most the strategy's largest, to which the noise is calibrated.
+        noise: system entropy; drawn afresh for every attempt and never kept.
+
+    Returns:
+        Shape ``(length,)``.
+
+    Raises:
+        UpdateRejectedError: the attempt has no noise.
+    """
+    if round_plan.event is None:
+        raise UpdateRejectedError(site="this site", reason="a prepared sum leaves with noise only")
+    return total * weight + discrete_gaussian(round_plan.sigma2_local, len(total), noise)
+
+
 def clamped_sum(plan: RunPlan, cases: Cases, parameters: Floats) -> Integers:
     """Return the site's integer sum without noise; it never leaves the site like this in a private run."""
     total = np.zeros(plan.sum_length, np.int64)

@@ -6,7 +6,7 @@ Terms:       a *grid unit* is ``clip_norm / 2**20`` of a gradient (``2**-20`` wi
 Guarantees:  one unit moves a clipped sum of a site by at most ``l2_unit`` in L2 norm, exactly; the noise pays for all
              sums of ``rounds`` attempts at the run's epsilon and the sub-budget's delta (``round_price``). Model and
              strategy are asked by their interfaces alone, and a strategy that an epsilon does not cover is refused
-             here, before any charge. Without noise the cohort of every attempt is all sites of the
+             here (``strategy_rules``), before any charge. Without noise the cohort of every attempt is all sites of the
              agreement: the difference of sums over two cohorts at one model, in one run or two, would be single
              sites' own sums. Two parties with equal configuration derive equal plans from equal requests; no part of
              a plan is a float.
@@ -28,16 +28,18 @@ from analytics.errors import InvalidRequestError
 from federation.aggregation.manifest import Attempt, Manifest
 from federation.errors import ConfigError
 from federation.paillier.keys import FULL_EXPONENT
-from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout
+from federation.paillier.packing import Layout
 from federation.paillier.validation import FLOOR_BITS
+from federation.training.cohort_rules import buffer_mistakes, cohort_mistakes
 from federation.training.features import Encoding, encode_table
 from federation.training.models.registry import MODELS
 from federation.training.models.score_histogram import N_BINS, ScoreHistogram
 from federation.training.optimizer import Descent, UpdateRule, check_integers
 from federation.training.round_price import Priced, RoundEvent, calibrated, root_up, variance_of
-from federation.training.strategies.base import PrivateForm, RunShape
+from federation.training.strategies.base import RunShape
 from federation.training.strategies.collected import Collected
 from federation.training.strategies.registry import STRATEGIES
+from federation.training.strategy_rules import strategy_mistakes
 from federation.training.task import KIND, SHARES, TrainingTask, task_of
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2
@@ -55,7 +57,6 @@ if TYPE_CHECKING:
 PLAN_TAG: Final = b"crossward/training-plan/1\n"
 GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
-FEWEST_HONEST_EXACT: Final = 2
 NO_KEY: Final = ""
 _KEPT: Final = 8
 _ELEMENT_BYTES: Final = 8
@@ -178,9 +179,9 @@ class RunPlan:
 
     @property
     def rule(self) -> UpdateRule:
-        """The update rule of the model."""
+        """The update rule of the model, as the strategy steps by it."""
         task = self.task
-        return UpdateRule(
+        rule = UpdateRule(
             width=self.model.size(self.encoding),
             step=self.step,
             divisor=task.expected_units,
@@ -189,6 +190,17 @@ class RunPlan:
             momentum=task.momentum,
             n_free=self.model.n_intercepts(self.encoding),
         )
+        return self.strategy.rule(rule, dict(task.options), len(self.terms.sites))
+
+    @property
+    def buffer(self) -> int | None:
+        """K, the number of announced updates that make a step; None where all present sites take part."""
+        return self.strategy.buffer(dict(self.task.options))
+
+    @property
+    def usual_cohort(self) -> tuple[str, ...]:
+        """A cohort of the usual size, for plan and price: all sites, or the first K of them."""
+        return self.terms.sites[: self.buffer]
 
     @property
     def shape(self) -> RunShape:
@@ -244,7 +256,7 @@ class RunPlan:
                 contributors=contributors,
                 colluding=self.terms.colluding,
                 sites_per_unit=self.table.sites_per_unit(contributors),
-                l2=self.l2_unit,
+                l2=self.l2_unit * self.strategy.largest_weight,
                 length=self.sum_length,
                 n_sums=self.strategy.n_sums(self.shape.options),
                 rounds=self.task.rounds,
@@ -272,7 +284,13 @@ class RunPlan:
         known = self._latest.get((named, tuple(cohort)))
         if known is not None:
             return known
-        mistakes = self._cohort_mistakes(cohort)
+        mistakes = cohort_mistakes(
+            cohort,
+            self.terms.sites,
+            colluding=self.terms.colluding,
+            exact=self.task.exact,
+            buffer=self.buffer,
+        )
         if self.task.exact and attempt != 0:
             mistakes.append("attempt: without noise a round has one attempt")
         if self.is_used_up(round_number + attempt):
@@ -308,8 +326,8 @@ class RunPlan:
         return planned
 
     def digest(self) -> str:
-        """SHA-256 of what the first attempt of all sites would be, hexadecimal: two members that plan alike agree on it."""
-        first = self.attempt(run="plan", round_number=0, attempt=0, cohort=self.terms.sites)
+        """SHA-256 of what the first attempt would be, hexadecimal: two members that plan alike agree on it."""
+        first = self.attempt(run="plan", round_number=0, attempt=0, cohort=self.usual_cohort)
         event = None if first.event is None else event_text(first.event)
         fields = [first.manifest.digest(), self.task.rounds, str(first.clamp), str(first.sigma2_local), event]
         return hashlib.sha256(PLAN_TAG + json.dumps(fields).encode("ascii")).hexdigest()
@@ -320,7 +338,7 @@ class RunPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``--explain``: no site was asked, nothing is spent."""
-        first = self.attempt(run="dry-run", round_number=0, attempt=0, cohort=self.terms.sites)
+        first = self.attempt(run="dry-run", round_number=0, attempt=0, cohort=self.usual_cohort)
         layout, event = first.manifest.layout, first.event
         bytes_per_update = layout.count * (self.terms.key_bits // 4)
         if self.is_shared:
@@ -331,6 +349,7 @@ class RunPlan:
             "parameters": list(self.encoding.labels),
             "n_parameters": self.model.size(self.encoding),
             "rounds": self.task.rounds,
+            **({} if self.buffer is None else {"sites_in_an_attempt": self.buffer}),
             "ciphertexts_per_update": 0 if self.is_shared else layout.count,
             "bytes_per_update": bytes_per_update,
             "bytes_per_site": bytes_per_update * self.task.rounds,
@@ -339,7 +358,7 @@ class RunPlan:
             "mode": self.task.mode,
             "epsilon": None if event is None else self.epsilon_spent([event] * self.task.rounds),
             "epsilon_one_round": None if event is None else self.epsilon_spent([event]),
-            "noise_standard_deviation_per_site": math.sqrt(first.sigma2_local) * float(self.step),
+            "noise_standard_deviation_per_site": math.sqrt(first.sigma2_local) * float(self.rule.step),
             "colluding": self.terms.colluding,
             "relation": str(self.terms.relation),
             **self._warnings(),
@@ -354,19 +373,6 @@ class RunPlan:
                 f"losses are divided by {self.divisor}, rows_max times the sites, an upper bound: over fewer "
                 "units they come out too small; expected_units gives a nearer public number"
             )
-        return found
-
-    def _cohort_mistakes(self, cohort: Sequence[str]) -> list[str]:
-        found = []
-        if len(cohort) < MINIMUM_CONTRIBUTORS:
-            found.append(f"cohort: at least {MINIMUM_CONTRIBUTORS} sites are needed")
-        if list(cohort) != sorted(set(cohort)) or not set(cohort) <= set(self.terms.sites):
-            found.append("cohort: different sites of the consortium in sorted order are needed")
-        fewest = FEWEST_HONEST_EXACT if self.task.exact else 1
-        if len(cohort) - self.terms.colluding < fewest:
-            found.append(f"cohort: at least {fewest} more sites than colluding ones are needed")
-        if self.task.exact and tuple(cohort) != self.terms.sites:
-            found.append("cohort: without noise every site of the consortium takes part in every attempt")
         return found
 
 
@@ -404,32 +410,14 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
     if task.evaluate is not None and len(encoding.outcome.classes) > N_BINS:
         raise ConfigError(mistakes=[f"evaluate: counts at most {N_BINS} classes"])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
-    mistakes = _strategy_mistakes(plan)
+    mistakes = strategy_mistakes(task, plan.strategy, plan.shape, sum_length=plan.sum_length)
+    mistakes += buffer_mistakes(
+        len(terms.sites), colluding=terms.colluding, exact=task.exact, buffer=plan.buffer
+    )
     if mistakes:
         raise ConfigError(mistakes=mistakes)
-    plan.attempt(run="check", round_number=0, attempt=0, cohort=terms.sites)
+    plan.attempt(run="check", round_number=0, attempt=0, cohort=plan.usual_cohort)
     return plan
-
-
-def _strategy_mistakes(plan: RunPlan) -> list[str]:
-    """Return why the strategy cannot train this: what its rule does not know, and what an epsilon does not cover."""
-    task, strategy = plan.task, plan.strategy
-    found = strategy.mistakes(plan.rule)
-    if task.report_loss and not strategy.sends_loss:
-        found.append(f"report_loss: {strategy.name} sends no loss, so it has to be left out")
-    if task.epsilon is not None and strategy.private_form is None:
-        found.append(f"strategy: {strategy.name} trains without an epsilon only")
-    if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:
-        # shared noise covers one sum that is sent as it is: not what a site keeps of it, or computes from it
-        if strategy.keeps_state:
-            found.append(
-                f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum does not cover it"
-            )
-        if strategy.n_sums(plan.shape.options) != 1 or plan.length != plan.sum_length:
-            found.append(
-                f"strategy: {strategy.name} needs more than one sum, and the noise of one sum does not cover it"
-            )
-    return found
 
 
 def plan_of_request(request: Request, schema: Schema, terms: Terms) -> RunPlan:

@@ -4,10 +4,10 @@ Layer:       federation.training.run_state. Pure: no channel, no clock, no ledge
 Terms:       an *attempt* is what is charged; a *step* is an attempt whose sum was opened; a lost attempt stays spent.
 Guarantees:  a run never charges more attempts than its task has rounds, so it never costs more than its epsilon,
              whatever is lost. It ends by itself: attempts used up, budget refused, or too few sites. After each loss
-             the cohort is the remaining sites, and the next attempt of the same round has a new number; a lost site
-             may be in the cohort of a later round. Without noise the first loss ends the run. A failure also ends it,
-             with the model of the rounds so far. A run that is replayed from its entries and sums is in the state that
-             it was in.
+             the cohort is the remaining sites, or of announced updates K of them, and the next attempt of the same
+             round has a new number; a lost site may be in the cohort of a later round. Without noise the first loss
+             ends the run. A failure also ends it, with the model of the rounds so far. A run that is replayed from its
+             entries and sums is in the state that it was in; of announced updates all sites are present again.
 See instead: which site was lost and why (``coordinator``), what a step does (``optimizer``).
 Source:      docs/guarantees.md P13, P14.
 """
@@ -19,8 +19,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from federation.errors import UpdateRejectedError
-from federation.paillier.packing import MINIMUM_CONTRIBUTORS
-from federation.training.round_plan import FEWEST_HONEST_EXACT
+from federation.training.cohort_rules import fewest_sites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -154,19 +153,28 @@ class RunState:
         for place, (attempt, entry) in enumerate(charged):
             if self.phase is not Phase.READY or attempt.round_number != len(self.history):
                 raise UpdateRejectedError(site="analyst", reason="the entries are not those of one run")
-            self.cohort, self._attempt = attempt.cohort, attempt.attempt
-            planned = self.next_attempt()
+            self._attempt = attempt.attempt
+            if self.plan.buffer is None:
+                self.cohort = attempt.cohort
+            planned = self.next_attempt(attempt.cohort)
             self.charged(planned, entry)
             if attempt.round_number < len(used) and used[attempt.round_number] == attempt.attempt:
                 self.opened(sum_of(planned))
             elif place < len(charged) - 1:
                 self.lost(())
 
-    def next_attempt(self) -> RoundPlan:
-        """Plan the next attempt; its charge begins."""
+    def next_attempt(self, cohort: Sequence[str] | None = None) -> RoundPlan:
+        """Plan the next attempt; its charge begins.
+
+        Args:
+            cohort: the sites whose updates make the next step; None for all present sites.
+        """
         self._expect(Phase.READY)
         planned = self.plan.attempt(
-            run=self.run, round_number=len(self.history), attempt=self._attempt, cohort=self.cohort
+            run=self.run,
+            round_number=len(self.history),
+            attempt=self._attempt,
+            cohort=self.cohort if cohort is None else tuple(cohort),
         )
         self.phase = Phase.CHARGING
         return planned
@@ -194,7 +202,8 @@ class RunState:
         loss = None
         if self.plan.task.report_loss:
             loss = total[-1] / self.plan.loss_units / self.plan.divisor
-        step = Step(round_number=len(self.history), attempt=self._attempt, cohort=self.cohort, loss=loss)
+        cohort = self.cohort if self._under_way is None else self._under_way[0].manifest.cohort
+        step = Step(round_number=len(self.history), attempt=self._attempt, cohort=cohort, loss=loss)
         self.model = self.plan.next(self.model, total)
         self.history.append(step)
         self._attempt, self.phase = 0, Phase.READY
@@ -214,6 +223,11 @@ class RunState:
         self.phase = Phase.READY
         self._leave(sites)
 
+    def left(self, sites: Iterable[str]) -> None:
+        """Note that sites are gone before the next attempt is planned: nothing is spent."""
+        self._expect(Phase.READY)
+        self._leave(sites)
+
     def refused(self) -> None:
         """End the run with its present model: the budget does not pay for another attempt."""
         self._expect(Phase.CHARGING)
@@ -229,10 +243,9 @@ class RunState:
         self._check_sites()
 
     def _check_sites(self) -> None:
-        honest = len(self.cohort) - self.plan.terms.colluding
-        fewest = FEWEST_HONEST_EXACT if self.plan.task.exact else 1
-        is_short = self.plan.task.exact and self.cohort != self.plan.terms.sites
-        if len(self.cohort) < MINIMUM_CONTRIBUTORS or honest < fewest or is_short:
+        is_exact, plan = self.plan.task.exact, self.plan
+        fewest = fewest_sites(colluding=plan.terms.colluding, exact=is_exact, buffer=plan.buffer)
+        if len(self.cohort) < fewest or (is_exact and self.cohort != plan.terms.sites):
             self._end(Ending.SITES)
 
     def _check_rounds(self) -> None:

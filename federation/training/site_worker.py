@@ -6,7 +6,8 @@ Guarantees:  in this order (P1): the entry is complete and is what this site der
              opened sums; the cohort's mask keys are known; the start is noted, durably and once for ever; local
              stage, noise, packing, masks, encryption; the update leaves. A second request for the same entry gets the
              same bytes, without a computation: one attempt has one noise and one mask. A site that restarted holds no
-             such bytes, and its note refuses a second start.
+             such bytes, and its note refuses a second start. Where the strategy has a buffer, the local stage comes before
+             the charge and stays at this site; weight, noise and masks come after the note as ever.
 See instead: the note itself and the charge (the site's ledger), the analyst's side (``coordinator``).
 Source:      docs/guarantees.md P1, P3, P13, P14.
 """
@@ -14,6 +15,7 @@ Source:      docs/guarantees.md P1, P3, P13, P14.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,20 +30,27 @@ from federation.errors import (
     UpdateRejectedError,
 )
 from federation.protocol.exchange import call, serve
+from federation.protocol.request import request_hash
 from federation.protocol.training_messages import (
     DecryptedSum,
+    Prepare,
+    Ready,
     Start,
     SumAsk,
     Update,
     UpdateReceipt,
     UpdateSent,
 )
-from federation.training.local_update import load_cases, site_update
+from federation.training.local_update import clamped_sum, load_cases, site_update, weighted_update
+from federation.training.optimizer import floats_of
+from federation.training.prepared_updates import Prepared, PreparedUpdates
 from privacy_accounting.noise import SystemSource
 from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
 
     from analytics.sources import LocalTable
     from federation.aggregation.shared_sum import SharedSum, SharedUpdate
@@ -102,6 +111,7 @@ class SiteTrainer:
         helpers: Helpers,
         local_limit_s: float,
         keep_own: Callable[[RunPlan, str, Sequence[int]], None] | None = None,
+        accepted: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Take the parts of a site's training.
 
@@ -117,8 +127,9 @@ class SiteTrainer:
             helpers: receive updates and answer with sums.
             local_limit_s: seconds for the local scan.
             keep_own: takes the site's own model of a run whose strategy keeps one; it never leaves the site.
+            accepted: whether this site has accepted the request of this digest since its last start.
         """
-        self._keep_own = keep_own
+        self._keep_own, self._accepted, self._prepared = keep_own, accepted, PreparedUpdates()
         self.site = site
         self._network, self._agreement, self._source_of = network, agreement, source_of
         self._cipher, self._shares, self._note, self._helpers = cipher, shares, note, helpers
@@ -141,7 +152,8 @@ class SiteTrainer:
         serve(channel, self._network, lambda message: self._reply(channel, message))
 
     def close(self) -> None:
-        """End what this trainer runs in the background."""
+        """End what this trainer runs in the background, and forget what it keeps for later attempts."""
+        self._prepared.close()
         for port in (self._cipher, self._shares):
             if port is not None:
                 port.close()
@@ -180,6 +192,42 @@ class SiteTrainer:
             return UpdateSent(bytes_sent=len(update.ciphertexts))
         return UpdateSent(bytes_sent=update.bytes_sent)
 
+    def prepare(self, ask: Prepare, *, sender: str) -> Ready:
+        """Compute a sum for an attempt whose cohort is not known yet, and keep it.
+
+        Visible to: the site alone. The answer says that there is a sum, at a tick of the task, and nothing else.
+        Cost: nothing is released.
+
+        Args:
+            ask: the request, and the opened rounds at whose model the sum is wanted.
+            sender: the analyst that the request names.
+
+        Raises:
+            RequestRejectedError: another analyst's request, one that this site has not accepted, one of another strategy, or
+                more orders than the run may have.
+            SiteUnavailableError: the opened sums cannot be fetched.
+        """
+        began_s = time.monotonic()
+        request, plan = self._agreement.plan_of(ask.request)
+        run = request_hash(ask.request)
+        if sender != request.analyst or not self._accepted(run):
+            raise RequestRejectedError(
+                site=self.site, reason="this site has not accepted this request of this analyst"
+            )
+        if plan.buffer is None or plan.task.exact:
+            raise RequestRejectedError(site=self.site, reason="this strategy prepares nothing ahead")
+        order = self._prepared.order(run, rounds=plan.task.rounds)
+        if order is None:
+            raise RequestRejectedError(site=self.site, reason="the run has had all its orders")
+        used = tuple(ask.used_attempts)
+        with self._lock:
+            state = self._state_of(plan, run)
+            self._follow(plan, run, state, used)
+            total = clamped_sum(plan, self._cases_of(plan, state), floats_of(state.model.parameters))
+        self._prepared.wait_for_tick(began_s, dict(plan.task.options)["tick_s"])
+        self._prepared.put(run, order, Prepared(used=used, total=total))
+        return Ready()
+
     @property
     def _encrypted(self) -> UpdateCipher:
         if self._cipher is None:
@@ -193,30 +241,28 @@ class SiteTrainer:
         return self._shares
 
     def _reply(self, channel: Channel, message: Message) -> Message:
+        if isinstance(message, Prepare):
+            return self.prepare(message, sender=channel.peer)
         if not isinstance(message, Start):
             raise PeerRejectedError(
-                reason="a site accepts only Start messages on this channel", name=channel.peer
+                reason="a site accepts only Prepare and Start messages on this channel", name=channel.peer
             )
         return self.take_part(message, sender=channel.peer)
 
     def _update_of(self, attempted: CheckedAttempt, used: tuple[int, ...]) -> EncryptedVector | SharedUpdate:
         """Return the update of an attempt: computed once, then always the same bytes; of shares that it was opened."""
-        state, entry_hash = self._state_of(attempted), attempted.entry.hash
+        plan, manifest = attempted.run_plan, attempted.round_plan.manifest
+        state, entry_hash = self._state_of(plan, manifest.attempt.run), attempted.entry.hash
         if state.update is not None and state.entry_hash == entry_hash:
             return state.update
-        self._follow(attempted, state, used)
-        plan, manifest = attempted.run_plan, attempted.round_plan.manifest
+        if plan.buffer is None:
+            self._follow(plan, manifest.attempt.run, state, used)
         keys = {} if plan.is_shared else self._encrypted.pair_keys(manifest)
         if not plan.is_shared:
             self._encrypted.prepare(manifest)
+        prepared = None if plan.buffer is None else self._taken(attempted, used)
         self._note(attempted.entry)
-        if state.cases is None:
-            state.cases = load_cases(plan, self._source_of(plan.table.name), self._local_limit_s)
-        values, state.kept = site_update(
-            plan, attempted.round_plan, state.cases, state.model, self._noise, state.kept
-        )
-        if plan.strategy.keeps_state and self._keep_own is not None:
-            self._keep_own(plan, manifest.attempt.run, state.kept)
+        values = self._values(attempted, state, prepared)
         if plan.is_shared:
             receivers = plan.receivers(attempted.request.analyst)
             state.update = self._shared.contribute(values, manifest, receivers=receivers)
@@ -225,15 +271,47 @@ class SiteTrainer:
         state.entry_hash = entry_hash
         return state.update
 
-    def _state_of(self, attempted: CheckedAttempt) -> _Following:
-        run, plan = attempted.round_plan.manifest.attempt.run, attempted.run_plan
+    def _taken(self, attempted: CheckedAttempt, used: tuple[int, ...]) -> Prepared:
+        """Give out the sum that this site announced; it is in this attempt or in none.
+
+        Raises:
+            SiteUnavailableError: there is none for this attempt, so this site is lost to it.
+        """
+        attempt = attempted.round_plan.manifest.attempt
+        prepared = self._prepared.take(attempt.run, attempt.number)
+        if prepared is None or prepared.used != used[: len(prepared.used)]:
+            raise SiteUnavailableError(
+                site=self.site, reason="this site keeps no announced sum for this attempt"
+            )
+        return prepared
+
+    def _values(
+        self, attempted: CheckedAttempt, state: _Following, prepared: Prepared | None
+    ) -> npt.NDArray[np.int64]:
+        """Compute what this site sends, after its start was noted."""
+        plan, round_plan = attempted.run_plan, attempted.round_plan
+        attempt = round_plan.manifest.attempt
+        if prepared is not None:
+            weight = plan.strategy.weight(attempt.round_number - len(prepared.used))
+            return weighted_update(round_plan, prepared.total, weight, self._noise)
+        cases = self._cases_of(plan, state)
+        values, state.kept = site_update(plan, round_plan, cases, state.model, self._noise, state.kept)
+        if plan.strategy.keeps_state and self._keep_own is not None:
+            self._keep_own(plan, attempt.run, state.kept)
+        return values
+
+    def _cases_of(self, plan: RunPlan, state: _Following) -> Cases:
+        if state.cases is None:
+            state.cases = load_cases(plan, self._source_of(plan.table.name), self._local_limit_s)
+        return state.cases
+
+    def _state_of(self, plan: RunPlan, run: str) -> _Following:
         if self._following is None or self._run != run:
             self._run, self._following = run, _Following(model=plan.start())
         return self._following
 
-    def _follow(self, attempted: CheckedAttempt, state: _Following, used: tuple[int, ...]) -> None:
+    def _follow(self, plan: RunPlan, run: str, state: _Following, used: tuple[int, ...]) -> None:
         """Derive the model of this round from the opened sums of those before."""
-        plan, run = attempted.run_plan, attempted.round_plan.manifest.attempt.run
         if plan.task.exact and any(used):
             raise RequestRejectedError(site=self.site, reason="without noise a round has one attempt")
         if used[: len(state.used)] != state.used:

@@ -122,7 +122,8 @@ class Training:
     def asked(self) -> Training:
         """Have every site accept the request; nothing is charged. Errors as ``Session.train``.
 
-        A run that goes on needs no site that it lost before: such a site may come back in a later round.
+        A run that goes on needs no site that it lost before: such a site may come back in a later round. Where the strategy
+        has a buffer, it needs all members again.
         """
         if self._checkpoint is not None:
             self._replay(self._checkpoint)

@@ -10,6 +10,8 @@ from hospitals import NAMES, POLICY, VIEW, files, in_processes, in_threads
 
 from federation.errors import ConfigError, PolicyRefusedError
 from federation.training.estimators import FederatedLogisticRegression
+from federation.training.run_state import Ending
+from federation.training.task import TrainingTask
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import BudgetExceededError
 from privacy_accounting.ledger.replication.agreement import agree
@@ -60,6 +62,21 @@ def test_a_model_is_learned_and_every_round_is_charged(session, pooled):
     assert told[-1].epsilon <= 2.0
     after = training_row(session)
     assert float(after["fraction_spent"]) > float(before["fraction_spent"])
+
+
+def test_an_asynchronous_run_is_charged_attempt_by_attempt_for_three_sites_each(session):
+    """Over real ledgers: the sites that are not in a cohort follow the chain and the opened sums."""
+    fields = {"table": "patients", "features": FEATURES, "target": "disease"}
+    task = TrainingTask(**fields, strategy="buffered", epsilon=0.5, rounds=4, tick_s="0.05")
+    assert session.quote_training(task)["fits"]
+    assert session.plan_training(task).to_dict()["sites_in_an_attempt"] == 3
+    before, told = training_row(session), []
+    outcome = session.train(task, on_progress=told.append)
+    assert (outcome.ending, outcome.n_charged, len(outcome.history)) == (Ending.ROUNDS, 4, 4)
+    assert [len(step.cohort) for step in outcome.history] == [3] * 4
+    assert len({site for step in outcome.history for site in step.cohort}) == len(NAMES)
+    assert told[-1].epsilon <= 0.5
+    assert float(training_row(session)["fraction_spent"]) > float(before["fraction_spent"])
 
 
 def test_the_budget_refuses_an_unaffordable_run_at_the_start(session):

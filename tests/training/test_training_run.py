@@ -298,7 +298,12 @@ def test_every_site_derives_the_model_from_the_opened_sums(made):
     assert len({state.model.parameters for state in states}) == 1
     fresh = made.trainer("east")
     agreed = fresh._agreement.attempt_of(made.request(task_of(**MADE), 1), outcome.entries[-1])
-    fresh._follow(agreed, state := type(states[0])(model=outcome.plan.start()), (0,) * 5)
+    fresh._follow(
+        outcome.plan,
+        agreed.round_plan.manifest.attempt.run,
+        state := type(states[0])(model=outcome.plan.start()),
+        (0,) * 5,
+    )
     assert state.model.parameters == states[0].model.parameters
     assert states[0].model.stepped(_last_sum(made, outcome)).parameters == outcome.model.parameters
 

@@ -85,6 +85,7 @@ class TrainingAdmission:
         self._sources, self._replica, self._agreement = sources, replica, agreement
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRun] = OrderedDict()
+        self._accepted: OrderedDict[str, None] = OrderedDict()
         self._exact_limit, self._attempts = exact_limit or ExactLimit(replica), PendingCounts(replica)
 
     def check(self, ask: Ask, *, caller: str) -> AdmittedRun:
@@ -102,7 +103,16 @@ class TrainingAdmission:
             )
         self._check_policy(known, n_rounds=max(1, self._rounds_left(known)))
         self._check_budget(known)
+        with self._lock:
+            self._accepted[known.digest] = None
+            while len(self._accepted) > CACHED:
+                self._accepted.popitem(last=False)
         return known
+
+    def has_accepted(self, digest: str) -> bool:
+        """Whether this site accepted the training with this request hash, since its last start."""
+        with self._lock:
+            return digest in self._accepted
 
     def quote(self, data: bytes, *, caller: str) -> RunQuote:
         """Quote a whole training; free, nothing is stored.
@@ -153,7 +163,9 @@ class TrainingAdmission:
 
     def _attempt_spend(self, known: AdmittedRun) -> Spend | None:
         """The cost of one attempt of all sites; None without noise."""
-        first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=self.consortium.names)
+        first = known.plan.attempt(
+            run=known.digest, round_number=0, attempt=0, cohort=known.plan.usual_cohort
+        )
         content = attempt_content(known, first, self._replica.privacy_filter)
         return content.spend if isinstance(content, contents.Charge) else None
 

@@ -2,6 +2,7 @@
 
 base          what a strategy is: what a site sends, how an opened sum moves the model, in which form it is private
 sum_gradient  one clipped sum of gradients a round
+buffered      the same, of those sites that are ready
 adaptive      the same, with a step of its own for each parameter
 fedavg        each site takes some steps of its own, and the model moves by the mean of their moves
 fedprox       the same, with local steps that are pulled back

@@ -81,6 +81,7 @@ class Strategy(ABC):
         name: in task files and requests.
         private_form: the form in which it may have an epsilon; None for none.
         extra_numbers: numbers in an update beside parameters and loss.
+        largest_weight: most by which a site multiplies its sum before the noise, which is calibrated to it.
         sends_loss: whether a loss that is paid for reaches the analyst.
         keeps_state: whether a site keeps something of its own from round to round; with epsilon only in the form
             ``LOCAL_STEPS``.
@@ -91,6 +92,7 @@ class Strategy(ABC):
     name: ClassVar[str]
     private_form: ClassVar[PrivateForm | None]
     extra_numbers: ClassVar[int] = 0
+    largest_weight: ClassVar[int] = 1
     sends_loss: ClassVar[bool] = True
     keeps_state: ClassVar[bool] = False
     learning_rate: ClassVar[Fraction | None] = None
@@ -105,6 +107,31 @@ class Strategy(ABC):
         """Return the number of clipped sums that a site computes in a round; each one is charged."""
         del options
         return 1
+
+    def buffer(self, options: Mapping[str, Value]) -> int | None:
+        """Return how many announced updates make a step; None where all present sites take part in every attempt."""
+        del options
+        return None
+
+    def weight(self, staleness: int) -> int:
+        """Return by what a site multiplies its sum, at most ``largest_weight``; a function of public numbers alone.
+
+        Args:
+            staleness: rounds that were opened after the model at which the sum was computed.
+        """
+        del staleness
+        return 1
+
+    def rule(self, rule: UpdateRule, options: Mapping[str, Value], n_sites: int) -> UpdateRule:
+        """Return the task's rule as this strategy steps by it.
+
+        Args:
+            rule: of the task.
+            options: of the task.
+            n_sites: of the consortium.
+        """
+        del options, n_sites
+        return rule
 
     def length(self, shape: RunShape) -> int:
         """Return the number of integers in an update."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from federation.training.strategies.adaptive import Adagrad, Adam, Yogi
+from federation.training.strategies.buffered import Buffered
 from federation.training.strategies.compressed import Compressed
 from federation.training.strategies.fedavg import FedAvg
 from federation.training.strategies.fedprox import FedProx
@@ -20,5 +21,15 @@ if TYPE_CHECKING:
 DEFAULT_STRATEGY: Final = SumGradient.name
 STRATEGIES: Final[dict[str, Strategy]] = {
     strategy.name: strategy
-    for strategy in (SumGradient(), Adagrad(), Adam(), Yogi(), FedAvg(), FedProx(), Compressed(), OwnHeads())
+    for strategy in (
+        SumGradient(),
+        Adagrad(),
+        Adam(),
+        Yogi(),
+        FedAvg(),
+        FedProx(),
+        Compressed(),
+        OwnHeads(),
+        Buffered(),
+    )
 }
