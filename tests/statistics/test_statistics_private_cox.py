@@ -114,11 +114,11 @@ def test_law_errors_of_the_noise_are_the_derivatives_by_the_cells(strata, has_ef
 def test_a_private_answer_is_one_release_of_counts_that_opens_noise():
     world = StatisticWorld(patients(n=4000), BINNED, rows_max=4000)
     asked = ASKED | {"covariates": ["age", "smoker"], "strata": "ward"}
-    plan = world.plan("cox", epsilon="1", **asked)
-    table = world.plan("survival_table", epsilon="1", duration="days", event="died", by="ward", grid=GRID)
+    plan = world.plan("cox", epsilon="4", **asked)
+    table = world.plan("survival_table", epsilon="4", duration="days", event="died", by="ward", grid=GRID)
     (mine,), (counts,) = plan.cost, table.cost
     assert (mine.sigma2_local, mine.l1, mine.l2) == (counts.sigma2_local, counts.l1, counts.l2)
-    answer = world.ask("cox", epsilon="1", **asked)
+    answer = world.ask("cox", epsilon="4", **asked)
     assert answer.terms == ("age=[50, 70)", "age=[70, 100]", "smoker")
     assert answer.closed == ""
     assert all(
@@ -129,7 +129,7 @@ def test_a_private_answer_is_one_release_of_counts_that_opens_noise():
     assert 0.5 < answer.concordance < 1
     assert answer.picture().labels == list(answer.terms)
     assert "noise_sd" in answer.summary()
-    again = world.clear("cox", epsilon="1", **asked)
+    again = world.clear("cox", epsilon="4", **asked)
     assert again.params == pytest.approx(answer.params, abs=5 * max(answer.noise_errors))
 
 
