@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from analytics.sources.formats.fhir.definition import ViewDefinition
     from analytics.sources.servers.access import ServerAccess
 
 
@@ -105,6 +106,11 @@ class FileSpec(Protocol):
     @property
     def encoding(self) -> str:
         """Of a CSV file."""
+        ...
+
+    @property
+    def view_definition(self) -> ViewDefinition | None:
+        """What the columns of FHIR resources are."""
         ...
 
 
