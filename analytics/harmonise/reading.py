@@ -36,6 +36,7 @@ from analytics.harmonise.made import RuleError
 from analytics.harmonise.mapping import MappingFile
 from analytics.harmonise.unit_keys import check_unit_keys
 from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources.formats.fhir import ViewDefinition
 from analytics.sources.spec import CellRules, SourceSpec
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def read_mapping(path: Path | str) -> Mapped:
     for name in _DATA:
         _add(digest, resources.files("analytics.harmonise").joinpath(f"data/{name}").read_bytes())
     codes = _codes(file, path, mistakes, digest)
-    inputs = _inputs(file, path, mistakes)
+    inputs = _inputs(file, path, mistakes, digest)
     _check_names(file, lines, mistakes)
     if not mistakes:
         _check_rules(file, mistakes)
@@ -189,23 +190,30 @@ def _codes(file: MappingFile, path: Path, mistakes: list[str], digest: hashlib._
     return found
 
 
-def _inputs(file: MappingFile, path: Path, mistakes: list[str]) -> dict[str, SourceSpec]:
+def _inputs(
+    file: MappingFile, path: Path, mistakes: list[str], digest: hashlib._Hash
+) -> dict[str, SourceSpec]:
     found = {}
     for name, own in file.inputs.items():
         place = path.parent / own.file
-        kind = kind_of(place)
+        kind = kind_of(place, is_fhir=own.view_definition is not None)
         if kind is None:
             mistakes.append(f"inputs.{name}.file: {place.name} is none of {', '.join(ENDINGS)}")
             continue
-        given = {
+        given: dict[str, Any] = {
             key: value
             for key in ("delimiter", "quote", "encoding")
             if (value := getattr(own, key)) is not None
         }
         try:
+            if own.view_definition is not None:
+                view = ViewDefinition.read(path.parent / own.view_definition)
+                _add(digest, view.digest.encode())
+                given["view_definition"] = view
             found[name] = SourceSpec(kind=kind, path=place, relation=own.relation, **given)
         except SchemaMismatchError as error:
-            mistakes.append(f"inputs.{name}: {error.reason}")
+            where = "" if error.source == place.name else f"{error.source}: "
+            mistakes.append(f"inputs.{name}: {where}{error.reason}")
     return found
 
 

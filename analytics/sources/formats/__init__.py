@@ -49,13 +49,19 @@ ENDINGS: Final[Mapping[str, str]] = MappingProxyType(
 FOLDERS: Final = tuple(each for each in FORMATS.values() if each.takes_folder)
 
 
-def kind_of(path: Path) -> str | None:
+def kind_of(path: Path, *, is_fhir: bool = False) -> str | None:
     """The kind of a file by its ending, in upper or lower case, or of a folder; None where no kind has it.
 
     DuckDB and SQLite share the ending ``.db``; the file's first bytes part them. A folder is of the first kind of which it
     holds a file, and else of the first kind that takes folders, which then says what is missing.
+
+    Args:
+        path: the file or folder.
+        is_fhir: whether a ViewDefinition is given for it: a folder then holds FHIR resources, whatever else lies in it.
     """
     kind = ENDINGS.get(path.suffix.lower())
+    if is_fhir and path.is_dir():
+        return FhirFormat.kind
     if kind is None and path.is_dir():
         return next((each.kind for each in FOLDERS if each.files(path)), FOLDERS[0].kind)
     return SQLiteFormat.kind if kind == DuckDBFormat.kind and is_sqlite(path) else kind

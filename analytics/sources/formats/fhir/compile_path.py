@@ -100,11 +100,6 @@ class Compiler:
             ),
         )
 
-    def is_flag(self, path: Path) -> bool:
-        """Whether an expression is a boolean by what it says."""
-        found = self._compiled(path)
-        return isinstance(found, Flag) or found.known == FLAG
-
     def _compiled(self, path: Path) -> Items | Flag:
         match path:
             case Literal():
@@ -126,7 +121,9 @@ class Compiler:
         if path.name[0].isupper():
             if isinstance(path.base, This) and self.is_root and path.name == self.resource:
                 return Items(f"[{self.item}]")
-            raise PathError(path.at, f"no element is called {path.name}; {self.resource} may stand at a beginning alone")
+            raise PathError(
+                path.at, f"no element is called {path.name}; {self.resource} may stand at a beginning alone"
+            )
         if isinstance(path.base, This):
             return Items(elements(self.names, self.item, path.name))
         each = self.names.new()
@@ -148,36 +145,36 @@ class Compiler:
         return Items(kept, base.known)
 
     def _call(self, path: Call) -> Items | Flag:
+        special = {
+            "ofType": self._of_type,
+            "getResourceKey": self._resource_key,
+            "getReferenceKey": self._reference_key,
+            "join": self._join,
+            "extension": self._extension,
+        }
+        if path.name in special:
+            return special[path.name](path)
         if path.name == "not":
-            flag = self.flag(path.base)
-            return Flag(f"(NOT {flag})")
-        if path.name == "ofType":
-            return self._of_type(path)
-        if path.name == "getResourceKey":
-            return self._resource_key(path)
+            return Flag(f"(NOT {self.flag(path.base)})")
         base = self.items(path.base)
-        if path.name in {"where", "exists"} and path.arguments:
+        if path.arguments:
             base = self._filtered(base, path.arguments[0])
         match path.name:
-            case "where":
-                return base
             case "exists":
                 return Flag(f"(len({base.sql}) > 0)")
             case "empty":
                 return Flag(f"(len({base.sql}) = 0)")
             case "first":
                 return Items(f"({base.sql})[1:1]", base.known)
-            case "join":
-                return self._join(path, base)
-            case "extension":
-                return self._extension(path)
-        return self._reference_key(path)
+        return base
 
     def _of_type(self, path: Call) -> Items:
         named, base = path.arguments[0], path.base
         name = named.name if isinstance(named, Member) and isinstance(named.base, This) else ""
         if name not in DATA_TYPES:
-            raise PathError(named.at, f"R4 has no data type {name}" if name else "ofType() takes the name of a data type")
+            raise PathError(
+                named.at, f"R4 has no data type {name}" if name else "ofType() takes the name of a data type"
+            )
         if not isinstance(base, Member) or base.name[0].isupper():
             raise PathError(path.at, "ofType() follows the name of an element with a choice of types")
         own = f"{base.name}{suffix_of(name)}"
@@ -190,12 +187,10 @@ class Compiler:
         known = PRIMITIVES.get(name, "")
         if isinstance(base.base, This):
             return Items(found, known)
-        return Items(
-            f"flatten(list_transform({self._structures(base.base)}, lambda {each}: {found}))", known
-        )
+        return Items(f"flatten(list_transform({self._structures(base.base)}, lambda {each}: {found}))", known)
 
-    def _join(self, path: Call, base: Items) -> Items:
-        separator = ""
+    def _join(self, path: Call) -> Items:
+        base, separator = self.items(path.base), ""
         if path.arguments:
             given = path.arguments[0]
             if not isinstance(given, Literal) or given.kind != TEXT:
@@ -216,9 +211,13 @@ class Compiler:
         return self._filtered(self._member(Member(path.at, path.base, "extension")), chosen)
 
     def _resource_key(self, path: Call) -> Items:
-        is_whole = isinstance(path.base, This) or path.base == Member(path.base.at, This(path.base.at), self.resource)
+        is_whole = isinstance(path.base, This) or path.base == Member(
+            path.base.at, This(path.base.at), self.resource
+        )
         if not self.is_root or not is_whole:
-            raise PathError(path.at, "getResourceKey() is asked of the resource itself, outside forEach and where()")
+            raise PathError(
+                path.at, "getResourceKey() is asked of the resource itself, outside forEach and where()"
+            )
         prefix = text_sql(f"{self.resource}/")
         key = self.names.let(
             f"json_extract_string({self.item}, '$.id')",
@@ -263,10 +262,15 @@ class Compiler:
 
     def _compared(self, sign: str, left: Items, right: Items) -> str:
         names, known = self.names, left.known or right.known
-        unequal = {"=": "WHEN len({0}) <> len({1}) THEN FALSE", "!=": "WHEN len({0}) <> len({1}) THEN TRUE"}.get(sign, "")
+        unequal = {
+            "=": "WHEN len({0}) <> len({1}) THEN FALSE",
+            "!=": "WHEN len({0}) <> len({1}) THEN TRUE",
+        }.get(sign, "")
 
         def counted(x: str, y: str) -> str:
-            values = names.let(f"{x}[1]", lambda a: names.let(f"{y}[1]", lambda b: _pair(names, a, sign, b, known)))
+            values = names.let(
+                f"{x}[1]", lambda a: names.let(f"{y}[1]", lambda b: _pair(names, a, sign, b, known))
+            )
             return (
                 f"CASE WHEN len({x}) = 0 OR len({y}) = 0 THEN NULL {unequal.format(x, y)} "
                 f"WHEN len({x}) > 1 OR len({y}) > 1 THEN {names.refusal('many', x)} ELSE {values} END"
@@ -299,10 +303,14 @@ def _pair(names: Names, a: str, sign: str, b: str, known: str) -> str:
     elif known == TEXT:
         texts = plain
     else:
-        texts = f"CASE WHEN {temporal.is_temporal(x)} AND {temporal.is_temporal(y)} THEN {dated} ELSE {plain} END"
+        texts = (
+            f"CASE WHEN {temporal.is_temporal(x)} AND {temporal.is_temporal(y)} THEN {dated} ELSE {plain} END"
+        )
     s, t = f"json_type({a})", f"json_type({b})"
     unlike = {"=": "FALSE", "!=": "TRUE"}.get(sign) or names.refusal("unlike", a)
-    flags = f"WHEN {s} = 'BOOLEAN' AND {t} = 'BOOLEAN' THEN {before}({x} = {y}) " if sign in {"=", "!="} else ""
+    flags = (
+        f"WHEN {s} = 'BOOLEAN' AND {t} = 'BOOLEAN' THEN {before}({x} = {y}) " if sign in {"=", "!="} else ""
+    )
     return (
         f"CASE WHEN {s} IN ('OBJECT', 'ARRAY') OR {t} IN ('OBJECT', 'ARRAY') THEN {names.refusal('structure', a)} "
         f"WHEN {s} = 'VARCHAR' AND {t} = 'VARCHAR' THEN {texts} "

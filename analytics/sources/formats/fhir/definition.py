@@ -30,6 +30,10 @@ _MESSAGES: Final = {
     "extra_forbidden": "there is no such key",
     "missing": "this is missing",
     "string_pattern_mismatch": "this is no name of the kind that is wanted here",
+    "string_type": "this is no text",
+    "list_type": "this is no list",
+    "bool_type": "this is neither true nor false",
+    "model_type": "this is no object",
     "too_short": "this is empty",
     "string_too_short": "this is empty",
 }
@@ -73,7 +77,9 @@ class ViewDefinition:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise SchemaMismatchError(source=path.name, reason=f"it cannot be read: {error.strerror}") from None
+            raise SchemaMismatchError(
+                source=path.name, reason=f"it cannot be read: {error.strerror}"
+            ) from None
         return cls.of(content, path.name)
 
     @classmethod

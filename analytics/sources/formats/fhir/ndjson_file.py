@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from analytics.sources.formats.base import FileSpec, Relation
-    from analytics.sources.formats.fhir.definition import ViewDefinition
+    from analytics.sources.formats.base import FileSpec, Relation, ResourceView
 
 ENDING: Final = ".ndjson"
 REFUSALS: Final = {
@@ -92,7 +91,7 @@ class FhirFormat:
         view, _ = self._found(spec)
         return Heading(names=view.names, types=view.types)
 
-    def _found(self, spec: FileSpec) -> tuple[ViewDefinition, tuple[Path, ...]]:
+    def _found(self, spec: FileSpec) -> tuple[ResourceView, tuple[Path, ...]]:
         view = spec.view_definition
         if view is None:
             reason = "FHIR resources need view_definition, which says what the columns are"
@@ -107,7 +106,7 @@ class FhirFormat:
         return view, files
 
 
-def _selected(view: ViewDefinition) -> str:
+def _selected(view: ResourceView) -> str:
     cells = ", ".join(
         f"CAST(cells[{place}] AS {kind}) AS c{place - 1}" for place, kind in enumerate(view.types, start=1)
     )
@@ -120,7 +119,7 @@ def _selected(view: ViewDefinition) -> str:
     return f"SELECT {cells} FROM (SELECT unnest({view.rows}) AS cells FROM ({kept}))"  # noqa: S608
 
 
-def _reason(view: ViewDefinition, error: BaseException) -> str:
+def _reason(view: ResourceView, error: BaseException) -> str:
     """What is wrong, without anything that the database quotes."""
     refused = refusal_of(str(error))
     if refused is not None and refused[0] in REFUSALS:
@@ -130,5 +129,7 @@ def _reason(view: ViewDefinition, error: BaseException) -> str:
         return f"{view.name}, {view.places[number]}: {REFUSALS[what]}"
     line = _LINE.search(str(error))
     if line is not None:
-        return f"line {line[1]} of a file is not JSON in UTF-8: each line holds one resource, and nothing else"
+        return (
+            f"line {line[1]} of a file is not JSON in UTF-8: each line holds one resource, and nothing else"
+        )
     return f"this cannot be read as FHIR resources, one a line ({type(error).__name__})"

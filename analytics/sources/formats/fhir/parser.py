@@ -34,6 +34,11 @@ _LEVELS: Final = (("or",), ("and",), ("=", "!="), ("<", "<=", ">", ">="))
 _REFUSED: Final = frozenset(
     {"xor", "implies", "in", "contains", "is", "as", "div", "mod", "|", "~", "!~", "+", "-", "*", "/", "&"}
 )
+_LITERALS: Final = {
+    tokens.STRING: types.TEXT,
+    tokens.NUMBER: types.NUMBER,
+    tokens.TEMPORAL: types.TEMPORAL,
+}
 _MOST_CHARACTERS: Final = 4_000
 _MOST_DEPTH: Final = 24
 _MOST_PLACE: Final = 1_000_000
@@ -130,12 +135,8 @@ class _Reader:
 
     def _first(self) -> Path:
         token = self._take()
-        if token.kind == tokens.STRING:
-            return Literal(token.at, types.TEXT, token.text)
-        if token.kind == tokens.NUMBER:
-            return Literal(token.at, types.NUMBER, token.text)
-        if token.kind == tokens.TEMPORAL:
-            return Literal(token.at, types.TEMPORAL, token.text.removeprefix("T"))
+        if token.kind in _LITERALS:
+            return Literal(token.at, _LITERALS[token.kind], token.text)
         if token.kind == tokens.CONSTANT:
             return self._constant(token)
         if token.text == "-" and self._token.kind == tokens.NUMBER:
@@ -170,7 +171,11 @@ class _Reader:
     def _step(self, base: Path, token: Token) -> Path:
         if token.kind != tokens.NAME or (token.text in _REFUSED and not token.is_quoted):
             is_operator = token.kind != tokens.STRING and token.text in _REFUSED
-            what = f"the operator {token.text} is not supported" if is_operator else f"{token.text} is no element"
+            what = (
+                f"the operator {token.text} is not supported"
+                if is_operator
+                else f"{token.text} is no element"
+            )
             raise PathError(token.at, "an expression ends too early" if token.kind == tokens.END else what)
         if token.text.startswith("$"):
             raise PathError(token.at, f"{token.text} cannot follow here")

@@ -10,6 +10,7 @@ Source:      SQL on FHIR v2, "Functional Model".
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from analytics.sources.formats.fhir import temporal
@@ -17,12 +18,12 @@ from analytics.sources.formats.fhir.compile_path import Compiler
 from analytics.sources.formats.fhir.parser import parsed
 from analytics.sources.formats.fhir.sql_text import NUMBERS, WHOLE_NUMBERS, Names, json_text
 from analytics.sources.formats.fhir.tokens import PathError
-from analytics.sources.formats.fhir.types import PRIMITIVES, WHOLE, column_type
+from analytics.sources.formats.fhir.types import NUMBER, PRIMITIVES, TEXT, WHOLE, column_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from analytics.sources.formats.fhir.path import Literal
+    from analytics.sources.formats.fhir.path import Literal, Path
     from analytics.sources.formats.fhir.shape import Select, ViewColumn, Where
 
 RESOURCE: Final = "json"
@@ -58,8 +59,8 @@ class RowCompiler:
         found = []
         for number, where in enumerate(wheres):
             self._at(f"where[{number}].path")
-            flag = self._tried(lambda compiler, path=where.path: compiler.flag(self._parsed(path)), RESOURCE, is_root=True)
-            found.append(f"COALESCE({flag}, FALSE)")
+            compiled = partial(self._flag, where.path)
+            found.append(f"COALESCE({self._tried(compiled, RESOURCE, is_root=True)}, FALSE)")
         return " AND ".join(found) or "TRUE"
 
     def rows(self, selects: Sequence[Select]) -> tuple[str, list[tuple[str, str]]]:
@@ -76,10 +77,13 @@ class RowCompiler:
     def _at(self, place: str) -> None:
         self.names.place = place
 
-    def _parsed(self, text: str):  # noqa: ANN202
+    def _parsed(self, text: str) -> Path:
         return parsed(text, self.constants)
 
-    def _tried(self, compiled, item: str, *, is_root: bool) -> str:  # noqa: ANN001
+    def _flag(self, text: str, compiler: Compiler) -> str:
+        return compiler.flag(self._parsed(text))
+
+    def _tried(self, compiled: Callable[[Compiler], str], item: str, *, is_root: bool) -> str:
         """The SQL of an expression; a mistake is kept, and NULL stands for it."""
         try:
             return compiled(Compiler(self.names, self.resource, item, is_root=is_root))
@@ -95,7 +99,9 @@ class RowCompiler:
             self._select(f"{place}[{number}]", each, item, is_root=is_root, depth=depth + 1)
             for number, each in enumerate(selects)
         ]
-        return self._product([sql for sql, _ in parts]), [column for _, columns in parts for column in columns]
+        return self._product([sql for sql, _ in parts]), [
+            column for _, columns in parts for column in columns
+        ]
 
     def _product(self, parts: Sequence[str]) -> str:
         found = parts[0]
@@ -159,7 +165,9 @@ class RowCompiler:
         columns = parts[0][1]
         for number, (_, found) in enumerate(parts):
             if found != columns:
-                self.mistakes.append(f"{place}[{number}]: other columns than those of {place}[0], or in another order")
+                self.mistakes.append(
+                    f"{place}[{number}]: other columns than those of {place}[0], or in another order"
+                )
         found_rows = parts[0][0]
         for sql, _ in parts[1:]:
             found_rows = f"list_concat({found_rows}, {sql})"
@@ -170,8 +178,8 @@ class RowCompiler:
 
         def compiled(compiler: Compiler) -> str:
             items = compiler.items(self._parsed(column.path))
-            wanted = PRIMITIVES.get(column.data_type, "number")
-            if column.data_type and items.known and items.known != wanted and wanted != "text":
+            wanted = PRIMITIVES.get(column.data_type, NUMBER)
+            if column.data_type and items.known and wanted not in {items.known, TEXT}:
                 raise PathError(0, f"this is a {items.known}, and the type {column.data_type}")
             return self.names.let(items.sql, lambda v: self._text(v, column.data_type))
 

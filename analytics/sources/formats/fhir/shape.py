@@ -16,7 +16,9 @@ from analytics.sources.formats.fhir.types import PRIMITIVES, suffix_of
 
 _NAME: Final = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"
 _URL: Final = "http://hl7.org/fhir/StructureDefinition/"
-_VALUES: Final = {f"value{suffix_of(name)}": name for name in (*PRIMITIVES, "integer64") if name != "markdown"}
+_VALUES: Final = {
+    f"value{suffix_of(name)}": name for name in (*PRIMITIVES, "integer64") if name != "markdown"
+}
 _LARGEST: Final = 2**63 - 1
 
 Name = Annotated[str, Field(pattern=_NAME)]

@@ -84,7 +84,8 @@ def _instants(names: Names, a: str, sign: str, b: str) -> str:
     def decided(x: str, y: str) -> str:
         order = "FALSE" if sign == "=" else f"{x} {sign[0]} {y}"
         same = names.let(
-            seconds(a), lambda s: names.let(seconds(b), lambda t: f"CASE WHEN {_lengths(a, b)} THEN {s} {sign} {t} END")
+            seconds(a),
+            lambda s: names.let(seconds(b), lambda t: f"CASE WHEN {_lengths(a, b)} THEN {s} {sign} {t} END"),
         )
         return (
             f"CASE WHEN {x} IS NULL OR {y} IS NULL THEN {names.refusal('date', a)} "

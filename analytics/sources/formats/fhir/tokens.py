@@ -51,7 +51,8 @@ class Token:
 
     Attributes:
         kind: what it is.
-        text: its meaning: a string without quotes and escapes, a constant without its sign.
+        text: its meaning: a string without quotes and escapes, a constant without its sign, a date or time as FHIR
+            writes it.
         at: its first character, from 0.
         is_quoted: of a name: whether it stands between backticks, and so is no keyword.
     """
@@ -77,7 +78,7 @@ def tokens_of(text: str) -> list[Token]:
         if kind == STRING:
             value = _unescaped(value[1:-1], at)
         elif kind in {TEMPORAL, CONSTANT}:
-            value = value[1:]
+            value = value.lstrip("@%").removeprefix("T") if kind == TEMPORAL else value[1:]
         if kind != "blank":
             is_quoted = kind == NAME and value.startswith("`")
             found.append(Token(kind, value.strip("`") if is_quoted else value, at, is_quoted))

@@ -26,9 +26,13 @@ PRIMITIVES: Final[Mapping[str, str]] = MappingProxyType(
     | {"boolean": FLAG}
 )
 COMPLEX: Final = frozenset(
-    "Address Age Annotation Attachment CodeableConcept Coding ContactDetail ContactPoint Contributor Count "
-    "DataRequirement Distance Dosage Duration Expression HumanName Identifier Meta Money ParameterDefinition Period "
-    "Quantity Range Ratio Reference RelatedArtifact SampledData Signature Timing TriggerDefinition UsageContext".split()
+    {
+        *("Address", "Age", "Annotation", "Attachment", "CodeableConcept", "Coding", "ContactDetail"),
+        *("ContactPoint", "Contributor", "Count", "DataRequirement", "Distance", "Dosage", "Duration"),
+        *("Expression", "HumanName", "Identifier", "Meta", "Money", "ParameterDefinition", "Period"),
+        *("Quantity", "Range", "Ratio", "Reference", "RelatedArtifact", "SampledData", "Signature"),
+        *("Timing", "TriggerDefinition", "UsageContext"),
+    }
 )
 DATA_TYPES: Final = frozenset({*PRIMITIVES, *COMPLEX})
 WHOLE: Final = frozenset({"integer", "positiveInt", "unsignedInt"})
