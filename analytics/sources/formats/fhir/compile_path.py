@@ -249,7 +249,8 @@ class Compiler:
 
     def _binary(self, path: Binary) -> Flag:
         if path.sign in {"and", "or"}:
-            return Flag(f"({self.flag(path.left)} {path.sign.upper()} {self.flag(path.right)})")
+            both = f"[{self.flag(path.left)}, {self.flag(path.right)}]"  # in a list both are computed, whatever one gives
+            return Flag(self.names.let(both, lambda v: f"{v}[1] {path.sign.upper()} {v}[2]"))
         left, right = self.items(path.left), self.items(path.right)
         if left.known and right.known and left.known != right.known:
             reason = f"compares a {left.known} with a {right.known}"

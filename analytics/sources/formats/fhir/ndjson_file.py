@@ -114,8 +114,9 @@ def _selected(view: ResourceView) -> str:
     kind = f"json_extract_string({RESOURCE}, '$.resourceType')"
     is_line = f"json_type({RESOURCE}) = 'OBJECT' AND COALESCE({kind}, 'Bundle') <> 'Bundle'"
     is_wanted = f"CASE WHEN {is_line} THEN {kind} = {text_sql(view.resource)} ELSE {names.refusal('line', RESOURCE)} END"
-    resources = f"SELECT {RESOURCE} FROM read_ndjson_objects(?) WHERE {is_wanted}"  # noqa: S608  literals are quoted
-    kept = f"SELECT {RESOURCE} FROM ({resources}) WHERE {view.condition}"  # noqa: S608
+    # one expression: of two conditions the database may compute the second for lines that the first leaves out
+    condition = f"CASE WHEN {is_wanted} THEN {view.condition} ELSE FALSE END"
+    kept = f"SELECT {RESOURCE} FROM read_ndjson_objects(?) WHERE {condition}"  # noqa: S608  literals are quoted
     return f"SELECT {cells} FROM (SELECT unnest({view.rows}) AS cells FROM ({kept}))"  # noqa: S608
 
 

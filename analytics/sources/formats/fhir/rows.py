@@ -55,13 +55,15 @@ class RowCompiler:
     mistakes: list[str] = field(default_factory=list)
 
     def condition(self, wheres: Sequence[Where]) -> str:
-        """SQL of whether a resource fulfils all conditions."""
+        """SQL of whether a resource fulfils all conditions; each is computed, so that a refusal depends on no order."""
         found = []
         for number, where in enumerate(wheres):
             self._at(f"where[{number}].path")
             compiled = partial(self._flag, where.path)
             found.append(f"COALESCE({self._tried(compiled, RESOURCE, is_root=True)}, FALSE)")
-        return " AND ".join(found) or "TRUE"
+        return self.names.let(
+            f"[TRUE, {', '.join(found)}]", lambda v: f"len(list_filter({v}, lambda x: NOT x)) = 0"
+        )
 
     def rows(self, selects: Sequence[Select]) -> tuple[str, list[tuple[str, str]]]:
         """SQL of a resource's rows, and names and types of their columns."""
