@@ -17,6 +17,7 @@ from analytics.sources.formats.fhir.path import Binary, Call, Index, Literal, Me
 from analytics.sources.formats.fhir.sql_text import (
     NONE,
     NUMBERS,
+    TOO_DEEP,
     WHOLE_NUMBERS,
     elements,
     field,
@@ -137,7 +138,10 @@ class Compiler:
         return base.sql
 
     def _within(self, path: Path, item: str) -> str:
-        return Compiler(self.names, self.resource, item, is_root=False).flag(path)
+        with self.names.deeper() as fits:
+            if not fits:
+                raise PathError(path.at, TOO_DEEP)
+            return Compiler(self.names, self.resource, item, is_root=False).flag(path)
 
     def _filtered(self, base: Items, criteria: Path) -> Items:
         each = self.names.new()
@@ -268,16 +272,15 @@ class Compiler:
             "!=": "WHEN len({0}) <> len({1}) THEN TRUE",
         }.get(sign, "")
 
-        def counted(x: str, y: str) -> str:
-            values = names.let(
-                f"{x}[1]", lambda a: names.let(f"{y}[1]", lambda b: _pair(names, a, sign, b, known))
-            )
+        def counted(both: str) -> str:
+            x, y = f"{both}['x']", f"{both}['y']"
+            values = _pair(names, f"{x}[1]", sign, f"{y}[1]", known)
             return (
                 f"CASE WHEN len({x}) = 0 OR len({y}) = 0 THEN NULL {unequal.format(x, y)} "
                 f"WHEN len({x}) > 1 OR len({y}) > 1 THEN {names.refusal('many', x)} ELSE {values} END"
             )
 
-        return names.let(left.sql, lambda x: names.let(right.sql, lambda y: counted(x, y)))
+        return names.let(f"{{'x': {left.sql}, 'y': {right.sql}}}", counted)
 
 
 def _literal(path: Literal) -> Items:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.sources.formats.fhir import temporal
 from analytics.sources.formats.fhir.compile_path import Compiler
 from analytics.sources.formats.fhir.parser import parsed
-from analytics.sources.formats.fhir.sql_text import NUMBERS, WHOLE_NUMBERS, Names, json_text
+from analytics.sources.formats.fhir.sql_text import NUMBERS, TOO_DEEP, WHOLE_NUMBERS, Names, json_text
 from analytics.sources.formats.fhir.tokens import PathError
 from analytics.sources.formats.fhir.types import NUMBER, PRIMITIVES, TEXT, WHOLE, column_type
 
@@ -108,11 +108,8 @@ class RowCompiler:
     def _product(self, parts: Sequence[str]) -> str:
         found = parts[0]
         for part in parts[1:]:
-            left, right = self.names.new(), self.names.new()
-            found = (
-                f"flatten(list_transform({found}, lambda {left}: list_transform({part}, "
-                f"lambda {right}: list_concat({left}, {right}))))"
-            )
+            place = self.names.new()
+            found = self.names.let(f"{{'a': {found}, 'b': {part}}}", partial(_beside, place))
         return found
 
     def _select(
@@ -128,7 +125,11 @@ class RowCompiler:
         self._at(f"{place}.{key}")
         foci = self._tried(lambda compiler: compiler.items(self._parsed(path)).sql, item, is_root=is_root)
         each = self.names.new()
-        body, columns = self._body(place, select, each, is_root=False, depth=depth)
+        with self.names.deeper() as fits:
+            if not fits:
+                self.mistakes.append(f"{place}: {TOO_DEEP}")
+                return _NO_ROW, []
+            body, columns = self._body(place, select, each, is_root=False, depth=depth)
         if select.forEachOrNull:
             empty = f"[[{', '.join(['NULL::VARCHAR'] * len(columns))}]]"
             body = f"CASE WHEN {each} IS NULL THEN {empty} ELSE {body} END"
@@ -204,3 +205,10 @@ class RowCompiler:
             f"CASE WHEN len({items}) = 0 THEN NULL WHEN len({items}) > 1 THEN {names.refusal('many', items)} "
             f"WHEN {is_misfit} THEN {names.refusal('type', items)} ELSE {text} END"
         )
+
+
+def _beside(place: str, both: str) -> str:
+    """Every row of one list beside every row of another, by the number of the pair."""
+    a, b = f"{both}['a']", f"{both}['b']"
+    pair = f"list_concat({a}[{place} // len({b}) + 1], {b}[{place} % len({b}) + 1])"
+    return f"list_transform(range(len({a}) * len({b})), lambda {place}: {pair})"

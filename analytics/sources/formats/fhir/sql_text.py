@@ -8,6 +8,7 @@ Source:      ours; DuckDB's manual, "Lambda Functions" and "JSON Processing Func
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,8 @@ from analytics.sources.formats.fhir.types import DATA_TYPES, suffix_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+MOST_LAMBDAS: Final = 7
+TOO_DEEP: Final = f"forEach and where() within one another: {MOST_LAMBDAS} at most"
 NONE: Final = "[]::JSON[]"
 NUMBERS: Final = "('BIGINT', 'UBIGINT', 'DOUBLE')"
 WHOLE_NUMBERS: Final = "('BIGINT', 'UBIGINT')"
@@ -28,8 +31,18 @@ class Names:
 
     def __init__(self) -> None:
         self._numbers: Iterator[int] = count()
+        self.depth = 0
         self.places: list[str] = []
         self.place = ""
+
+    @contextmanager
+    def deeper(self) -> Iterator[bool]:
+        """A lambda around what follows; false where there are too many: each doubles the time to plan the statement."""
+        self.depth += 1
+        try:
+            yield self.depth <= MOST_LAMBDAS
+        finally:
+            self.depth -= 1
 
     def new(self) -> str:
         """A name that no other variable has."""
@@ -37,6 +50,9 @@ class Names:
 
     def let(self, value: str, body: Callable[[str], str]) -> str:
         """SQL that computes a value once and uses it under a name.
+
+        The database reads the body of a lambda twice, so what stands in lambdas within lambdas costs it twice the time for
+        each of them: everything long belongs into ``value``.
 
         Args:
             value: SQL.
@@ -83,10 +99,9 @@ def elements(names: Names, item: str, name: str) -> str:
     """
     own, each = names.new(), names.new()
     path = f"'$.{name}'"
-    choice = (
-        f"list_transform(list_filter(json_keys({item}), lambda {own}: starts_with({own}, '{name}') AND "
-        f"substr({own}, {len(name) + 1}) IN ({_SUFFIXES})), lambda {each}: json_extract({item}, '$.' || {each}))"
-    )
+    is_choice = f"starts_with({own}, '{name}') AND substr({own}, {len(name) + 1}) IN ({_SUFFIXES})"
+    kept = f"list_filter(json_keys({item}), lambda {own}: {is_choice} AND json_type({item}, '$.' || {own}) <> 'NULL')"
+    choice = f"list_transform({kept}, lambda {each}: json_extract({item}, '$.' || {each}))"
     return _valued(names, item, path, choice)
 
 

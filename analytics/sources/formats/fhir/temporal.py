@@ -56,48 +56,44 @@ def compared(names: Names, left: str, sign: str, right: str) -> str:
     Returns:
         A boolean, NULL where the common precision does not decide.
     """
-
-    def decided(a: str, b: str) -> str:
-        zoned_a, zoned_b = (f"regexp_matches({each}, '{_ZONE}')" for each in (a, b))
-        instants = _instants(names, a, sign, b)
-        both = names.let(_local(a), lambda x: names.let(_local(b), lambda y: _by_prefix(names, x, sign, y)))
-        is_open = f"{zoned_a} <> {zoned_b} AND length({a}) > 10 AND length({b}) > 10 AND {a}[5] = '-' AND {b}[5] = '-'"
-        return (
-            f"CASE WHEN NOT {is_temporal(a)} OR NOT {is_temporal(b)} THEN {names.refusal('date', a)} "
-            f"WHEN {zoned_a} AND {zoned_b} THEN {instants} WHEN {is_open} THEN NULL ELSE {both} END"
-        )
-
-    return names.let(left, lambda a: names.let(right, lambda b: decided(a, b)))
+    parts = ", ".join(
+        f"'{side}': {text}, '{side}zone': regexp_extract({text}, '{_ZONE}'), '{side}local': {_local(text)}, "
+        f"'{side}minute': {_minute(text)}, '{side}second': {_second(text)}"
+        for side, text in (("a", left), ("b", right))
+    )
+    return names.let(f"{{{parts}}}", lambda both: _decided(names, both, sign))
 
 
-def _instants(names: Names, a: str, sign: str, b: str) -> str:
+def _decided(names: Names, both: str, sign: str) -> str:
+    a, b = f"{both}['a']", f"{both}['b']"
+    zoned_a, zoned_b = f"{both}['azone'] <> ''", f"{both}['bzone'] <> ''"
+    is_open = f"({zoned_a}) <> ({zoned_b}) AND length({a}) > 10 AND length({b}) > 10 AND {a}[5] = '-' AND {b}[5] = '-'"
+    return (
+        f"CASE WHEN NOT {is_temporal(a)} OR NOT {is_temporal(b)} THEN {names.refusal('date', a)} "
+        f"WHEN {zoned_a} AND {zoned_b} THEN {_instants(names, both, sign)} WHEN {is_open} THEN NULL "
+        f"ELSE {_by_prefix(both, sign)} END"
+    )
+
+
+def _instants(names: Names, both: str, sign: str) -> str:
     """Two values with zones: by their minutes in UTC, then by seconds as they are written, with all digits."""
-
-    def minutes(text: str) -> str:
-        zone = f"replace(regexp_extract({text}, '{_ZONE}'), 'Z', '+00:00')"
-        return f"epoch_ms(TRY_CAST(left({text}, 16) || ':00' || {zone} AS TIMESTAMPTZ))"
-
-    def seconds(text: str) -> str:
-        own = f"regexp_extract({text}, 'T[0-9]+:[0-9]+:?([0-9.]*)', 1)"
-        return f"rpad(CASE WHEN contains({own}, '.') THEN {own} ELSE {own} || '.' END, {_WIDTH}, '0')"
-
-    def decided(x: str, y: str) -> str:
-        order = "FALSE" if sign == "=" else f"{x} {sign[0]} {y}"
-        same = names.let(
-            seconds(a),
-            lambda s: names.let(seconds(b), lambda t: f"CASE WHEN {_lengths(a, b)} THEN {s} {sign} {t} END"),
-        )
-        return (
-            f"CASE WHEN {x} IS NULL OR {y} IS NULL THEN {names.refusal('date', a)} "
-            f"WHEN {x} <> {y} THEN {order} ELSE {same} END"
-        )
-
-    return names.let(minutes(a), lambda x: names.let(minutes(b), lambda y: decided(x, y)))
+    x, y, s, t = (f"{both}['{key}']" for key in ("aminute", "bminute", "asecond", "bsecond"))
+    order, x_known = "FALSE" if sign == "=" else f"{x} {sign[0]} {y}", f"{both}['a']"
+    have_seconds = f"({both}['a'][17] = ':') = ({both}['b'][17] = ':')"
+    return (
+        f"CASE WHEN {x} IS NULL OR {y} IS NULL THEN {names.refusal('date', x_known)} "
+        f"WHEN {x} <> {y} THEN {order} WHEN {have_seconds} THEN {s} {sign} {t} END"
+    )
 
 
-def _lengths(a: str, b: str) -> str:
-    """Whether both have seconds, or neither."""
-    return f"({a}[17] = ':') = ({b}[17] = ':')"
+def _minute(text: str) -> str:
+    zone = f"replace(regexp_extract({text}, '{_ZONE}'), 'Z', '+00:00')"
+    return f"epoch_ms(TRY_CAST(left({text}, 16) || ':00' || {zone} AS TIMESTAMPTZ))"
+
+
+def _second(text: str) -> str:
+    own = f"regexp_extract({text}, 'T[0-9]+:[0-9]+:?([0-9.]*)', 1)"
+    return f"rpad(CASE WHEN contains({own}, '.') THEN {own} ELSE {own} || '.' END, {_WIDTH}, '0')"
 
 
 def _local(text: str) -> str:
@@ -110,19 +106,14 @@ def _local(text: str) -> str:
     )
 
 
-def _by_prefix(names: Names, a: str, sign: str, b: str) -> str:
+def _by_prefix(both: str, sign: str) -> str:
     """As far as both are known, texts of dates stand in the order of time."""
-    is_mixed = f"(left({a}, 4) = '0000') <> (left({b}, 4) = '0000')"
-
-    def decided(x: str, y: str) -> str:
-        order = "FALSE" if sign == "=" else f"{x} {sign[0]} {y}"
-        equal = "TRUE" if "=" in sign else "FALSE"
-        return (
-            f"CASE WHEN {is_mixed} THEN NULL WHEN {x} <> {y} THEN {order} "
-            f"WHEN length({a}) = length({b}) THEN {equal} END"
-        )
-
+    a, b = f"{both}['alocal']", f"{both}['blocal']"
     shorter = f"least(length({a}), length({b}))"
-    return names.let(
-        f"left({a}, {shorter})", lambda x: names.let(f"left({b}, {shorter})", lambda y: decided(x, y))
+    x, y = f"left({a}, {shorter})", f"left({b}, {shorter})"
+    order = "FALSE" if sign == "=" else f"{x} {sign[0]} {y}"
+    equal = "TRUE" if "=" in sign else "FALSE"
+    return (
+        f"CASE WHEN (left({a}, 4) = '0000') <> (left({b}, 4) = '0000') THEN NULL WHEN {x} <> {y} THEN {order} "
+        f"WHEN length({a}) = length({b}) THEN {equal} END"
     )
