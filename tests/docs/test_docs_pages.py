@@ -24,6 +24,7 @@ TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
         "docs/cubes.md",
         "docs/harmonising.md",
         "docs/quality.md",
+        "docs/your-own-data.md",
     ],
 )
 def test_the_code_of_a_page_runs(page, capsys):

@@ -7,6 +7,7 @@ Source:      ours.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from analytics.sources.formats.base import Relation, described
@@ -23,15 +24,23 @@ LOADED: Final = '"#loaded"'
 def loaded_table(
     connection: duckdb.DuckDBPyConnection, names: Sequence[str] | None = None
 ) -> Iterator[Relation]:
-    """The table ``#loaded`` as a relation; it is dropped at the end.
+    """The table ``#loaded`` as a relation, under a name of its own, so that another can be loaded; it is dropped at the end.
 
     Args:
         connection: the database that holds it.
         names: the source's own names of its columns; None: the table's.
     """
-    own, types = described(connection, LOADED)
+    table = _renamed(connection)
+    own, types = described(connection, table)
     names = own if names is None else tuple(names)
     aliases = ", ".join(f"c{place}" for place in range(len(names)))
-    read = f"(SELECT * FROM {LOADED}) AS loaded({aliases})"  # noqa: S608  a constant
+    read = f"(SELECT * FROM {table}) AS loaded({aliases})"  # noqa: S608  a name of ours
     yield Relation(names=names, types=types, sql=read, empty=read)
-    connection.execute(f"DROP TABLE {LOADED}")
+    connection.execute(f"DROP TABLE {table}")
+
+
+def _renamed(connection: duckdb.DuckDBPyConnection) -> str:
+    taken = {str(name) for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    name = next(name for place in count() if (name := f"#loaded {place}") not in taken)
+    connection.execute(f'ALTER TABLE {LOADED} RENAME TO "{name}"')
+    return f'"{name}"'

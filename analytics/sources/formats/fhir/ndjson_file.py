@@ -5,12 +5,13 @@ Terms:       a *folder* gives the files directly in it that are called ``TYPE.nd
              ``. - _``, in the order of their names: TYPE is the ViewDefinition's resource.
 Guarantees:  no type is found out from the rows: every element is read by its name from the text of a line, so that one that
              stands in no file is missing, and no fault. A line that is no resource refuses the source. No reason holds
-             anything of a line but its number.
+             anything of a line but its number and its file's name.
 Source:      ours; FHIR Bulk Data Access, "Bulk Data Output File Organization".
 """
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -24,25 +25,25 @@ from analytics.sources.formats.fhir.sql_text import Names, refusal_of, text_sql
 from analytics.sources.formats.tables import LOADED, loaded_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from analytics.sources.formats.base import FileSpec, Relation, ResourceView
 
 ENDING: Final = ".ndjson"
+_NO_RESOURCE: Final = "each line holds one JSON object in UTF-8 with its resourceType, and no Bundle"
 REFUSALS: Final = {
     "choice": "ofType() is for an element with a choice of types, and this one has a value of its own: leave ofType() out",
     "date": "a value that is compared as a date or time is none",
     "flag": "a condition is no boolean, or has several values",
     "join": "join() is for texts, and a value is none",
-    "line": "a line is no resource: each holds one JSON object with its resourceType, and no Bundle",
+    "line": f"a line is no resource: {_NO_RESOURCE}",
     "many": "several values where one is wanted: use first(), join(), where() or forEach",
     "reference": "a reference is absolute or malformed, so that it is not known whether its resource is in this export",
     "structure": "compares a structure: compare its elements",
     "type": "a value is not of the column's type, or is a structure",
     "unlike": "orders values of unlike types",
 }
-_LINE: Final = re.compile(r"at byte \d+ in line (\d+)")
 
 
 class FhirFormat:
@@ -81,7 +82,7 @@ class FhirFormat:
             statement = f"CREATE TEMP TABLE {LOADED} AS {_selected(view)}"
             connection.execute(statement, [[str(file) for file in files]])
         except (duckdb.Error, ValueError) as error:
-            raise SchemaMismatchError(source=spec.name, reason=_reason(view, error)) from None
+            raise SchemaMismatchError(source=spec.name, reason=_reason(view, error, files)) from None
         with loaded_table(connection, view.names) as relation:
             yield relation
 
@@ -112,7 +113,7 @@ def _selected(view: ResourceView) -> str:
     )
     names = Names()
     kind = f"json_extract_string({RESOURCE}, '$.resourceType')"
-    is_line = f"json_type({RESOURCE}) = 'OBJECT' AND COALESCE({kind}, 'Bundle') <> 'Bundle'"
+    is_line = f"COALESCE(json_type({RESOURCE}, '$.resourceType') = 'VARCHAR' AND {kind} <> 'Bundle', FALSE)"
     is_wanted = f"CASE WHEN {is_line} THEN {kind} = {text_sql(view.resource)} ELSE {names.refusal('line', RESOURCE)} END"
     # one expression: of two conditions the database may compute the second for lines that the first leaves out
     condition = f"CASE WHEN {is_wanted} THEN {view.condition} ELSE FALSE END"
@@ -120,17 +121,36 @@ def _selected(view: ResourceView) -> str:
     return f"SELECT {cells} FROM (SELECT unnest({view.rows}) AS cells FROM ({kept}))"  # noqa: S608
 
 
-def _reason(view: ResourceView, error: BaseException) -> str:
+def _reason(view: ResourceView, error: BaseException, files: Sequence[Path]) -> str:
     """What is wrong, without anything that the database quotes."""
     refused = refusal_of(str(error))
-    if refused is not None and refused[0] in REFUSALS:
-        what, number = refused
-        if what == "line" or number >= len(view.places):
-            return REFUSALS[what]
-        return f"{view.name}, {view.places[number]}: {REFUSALS[what]}"
-    line = _LINE.search(str(error))
-    if line is not None:
-        return (
-            f"line {line[1]} of a file is not JSON in UTF-8: each line holds one resource, and nothing else"
-        )
+    if (
+        refused is not None
+        and refused[0] in REFUSALS
+        and refused[0] != "line"
+        and refused[1] < len(view.places)
+    ):
+        return f"{view.name}, {view.places[refused[1]]}: {REFUSALS[refused[0]]}"
+    found = _first_no_resource(files)
+    if found is not None:
+        return f"line {found[1]} of {found[0].name} is no resource: {_NO_RESOURCE}"
     return f"this cannot be read as FHIR resources, one a line ({type(error).__name__})"
+
+
+def _first_no_resource(files: Sequence[Path]) -> tuple[Path, int] | None:
+    """The first line that is no resource; the database's own numbers of lines are not those of the file."""
+    for file in files:
+        with file.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip() and not _is_resource(line):
+                    return file, number
+    return None
+
+
+def _is_resource(line: bytes) -> bool:
+    try:
+        found = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    kind = found.get("resourceType") if isinstance(found, dict) else None
+    return isinstance(kind, str) and kind != "Bundle"

@@ -18,7 +18,7 @@ from analytics.sources.formats.fhir.compile_path import Compiler
 from analytics.sources.formats.fhir.parser import parsed
 from analytics.sources.formats.fhir.sql_text import NUMBERS, TOO_DEEP, WHOLE_NUMBERS, Names, json_text
 from analytics.sources.formats.fhir.tokens import PathError
-from analytics.sources.formats.fhir.types import NUMBER, PRIMITIVES, TEXT, WHOLE, column_type
+from analytics.sources.formats.fhir.types import FLAG, NUMBER, PRIMITIVES, TEXT, WHOLE, column_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -146,8 +146,11 @@ class RowCompiler:
                 self._cell(f"{place}.column[{number}]", column, item, is_root=is_root)
                 for number, column in enumerate(select.column)
             ]
-            parts.append(f"[[{', '.join(cells)}]]")
-            columns += [(column.name, column_type(column.data_type)) for column in select.column]
+            parts.append(f"[[{', '.join(cell for cell, _ in cells)}]]")
+            columns += [
+                (column.name, column_type(kind))
+                for column, (_, kind) in zip(select.column, cells, strict=True)
+            ]
         if select.select:
             sql, found = self._crossed(f"{place}.select", select.select, item, is_root=is_root, depth=depth)
             parts.append(sql)
@@ -176,17 +179,20 @@ class RowCompiler:
             found_rows = f"list_concat({found_rows}, {sql})"
         return found_rows, columns
 
-    def _cell(self, place: str, column: ViewColumn, item: str, *, is_root: bool) -> str:
+    def _cell(self, place: str, column: ViewColumn, item: str, *, is_root: bool) -> tuple[str, str]:
+        """The cell's text, and its type: where none is declared, that of a condition."""
         self._at(f"{place} ({column.name})")
+        kinds = [column.data_type]
 
         def compiled(compiler: Compiler) -> str:
             items = compiler.items(self._parsed(column.path))
             wanted = PRIMITIVES.get(column.data_type, NUMBER)
             if column.data_type and items.known and wanted not in {items.known, TEXT}:
                 raise PathError(0, f"this is a {items.known}, and the type {column.data_type}")
-            return self.names.let(items.sql, lambda v: self._text(v, column.data_type))
+            kinds.append(column.data_type or ("boolean" if items.known == FLAG else ""))
+            return self.names.let(items.sql, lambda v: self._text(v, kinds[-1]))
 
-        return f"CAST({self._tried(compiled, item, is_root=is_root)} AS VARCHAR)"
+        return f"CAST({self._tried(compiled, item, is_root=is_root)} AS VARCHAR)", kinds[-1]
 
     def _text(self, items: str, data_type: str) -> str:
         """The cell's text; a value that is not of the declared type refuses the source."""
