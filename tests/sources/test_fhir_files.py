@@ -238,6 +238,9 @@ def test_a_column_has_its_declared_type_and_no_row_decides_it(tmp_path):
         (view(column("'a")), "select[0].column[0] (x)", "nothing begins with '"),
         (view(column("@1980-13x")), "select[0].column[0] (x)", "nothing begins with @"),
         (view(column("(" * 40 + "a" + ")" * 40)), "select[0].column[0] (x)", "brackets within brackets"),
+        (view(column("007")), "select[0].column[0] (x)", "nothing begins with 0"),
+        (view(column(".".join("a" * 1_900))), "select[0].column[0] (x)", "at most 600 words"),
+        (view(column(".".join("a" * 290))), "select[0].column[0] (x)", "this is too long"),
         (view(column("a.where(" * 9 + "b" + ")" * 9)), "select[0].column[0] (x)", "7 at most"),
         (
             view(column("a.exists()", "date")),
@@ -279,6 +282,7 @@ def test_all_mistakes_are_named_at_once_and_what_is_no_json_is_refused():
         ("n", "integer", "type"),
         ("big", "integer64", "type"),
         ("id", "decimal", "type"),
+        ("vast", "decimal", "type"),
         ("n", "boolean", "type"),
         ("id", "date", "type"),
         ("birthDate", "dateTime", ""),
@@ -301,6 +305,7 @@ def test_a_resource_that_does_not_fit_refuses_the_source_by_the_column_and_witho
         "birthDate": "1980-05",
         "n": 1.5,
         "big": 2**63,
+        "vast": 10**400,
         "numbers": [1],
         "name": [{"family": CANARY}, {"family": CANARY}],
         "absolute": {"reference": f"https://{CANARY}.org/Patient/1"},
@@ -346,3 +351,6 @@ def test_a_folder_gives_the_files_of_its_resource_alone(tmp_path):
     other = definition({**view(column("id")), "resource": "Condition"})
     with pytest.raises(SchemaMismatchError, match=r"holds no Condition.ndjson and no Condition.\*.ndjson"):
         read(replace(spec, view_definition=other))
+    written(folder / "Patient.[0].ndjson", CARL)
+    with pytest.raises(SchemaMismatchError, match="may not hold any of"):
+        read(spec)

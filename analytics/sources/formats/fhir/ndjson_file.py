@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from analytics.sources.formats.base import FileSpec, Relation, ResourceView
 
 ENDING: Final = ".ndjson"
+_EXPANDED: Final = re.compile(r"[*?\[\]{}]")  # the database's reader would take them for other files' names
 _NO_RESOURCE: Final = "each line holds one JSON object in UTF-8 with its resourceType, and no Bundle"
 REFUSALS: Final = {
     "choice": "ofType() is for an element with a choice of types, and this one has a value of its own: leave ofType() out",
@@ -101,6 +102,9 @@ class FhirFormat:
         if spec.path.is_dir():
             named = re.compile(rf"{view.resource}[.\-_]", re.ASCII)
             files = tuple(file for file in files if named.match(file.name))
+        if any(_EXPANDED.search(file.name) for file in files):
+            reason = "the names of files may not hold any of * ? [ ] { }"
+            raise SchemaMismatchError(source=spec.name, reason=reason)
         if not files:
             reason = f"the folder holds no {view.resource}{ENDING} and no {view.resource}.*{ENDING}"
             raise SchemaMismatchError(source=spec.name, reason=reason)

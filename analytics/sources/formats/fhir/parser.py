@@ -41,6 +41,7 @@ _LITERALS: Final = {
 }
 _MOST_CHARACTERS: Final = 4_000
 _MOST_DEPTH: Final = 24
+_MOST_WORDS: Final = 600  # each can be a level of the tree, and of the statement
 _MOST_PLACE: Final = 1_000_000
 
 
@@ -59,7 +60,10 @@ def parsed(text: str, constants: Mapping[str, Literal]) -> Path:
     """
     if len(text) > _MOST_CHARACTERS:
         raise PathError(0, f"an expression has at most {_MOST_CHARACTERS} characters")
-    reader = _Reader(tokens_of(text), constants)
+    words = tokens_of(text)
+    if len(words) > _MOST_WORDS:
+        raise PathError(0, f"an expression has at most {_MOST_WORDS} words and signs")
+    reader = _Reader(words, constants)
     found = reader.expression(0)
     reader.expect_end()
     return found

@@ -91,7 +91,9 @@ class RowCompiler:
             return compiled(Compiler(self.names, self.resource, item, is_root=is_root))
         except PathError as error:
             self.mistakes.append(f"{self.names.place}: {error}")
-            return "NULL"
+        except RecursionError:
+            self.mistakes.append(f"{self.names.place}: this is too long")
+        return "NULL"
 
     def _crossed(
         self, place: str, selects: Sequence[Select], item: str, *, is_root: bool, depth: int
@@ -204,7 +206,9 @@ class RowCompiler:
         elif data_type in {*WHOLE, "integer64"}:
             is_misfit = f"{kind} NOT IN {WHOLE_NUMBERS} OR TRY_CAST({text} AS BIGINT) IS NULL"
         elif data_type == "decimal":
-            is_misfit = f"{kind} NOT IN {NUMBERS} OR NOT isfinite(TRY_CAST({text} AS DOUBLE))"
+            is_misfit = (
+                f"{kind} NOT IN {NUMBERS} OR NOT COALESCE(isfinite(TRY_CAST({text} AS DOUBLE)), FALSE)"
+            )
         elif data_type in _FORMS:
             is_misfit = f"{kind} <> 'VARCHAR' OR NOT {temporal.has_form(text, _FORMS[data_type])}"
         return (

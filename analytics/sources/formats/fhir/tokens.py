@@ -24,7 +24,7 @@ _TOKEN = re.compile(
     rf"""
     (?P<blank>\s+)
   | (?P<temporal>@(?:T{_TIME}|{_DATE})(?![\w:.+-]))
-  | (?P<number>\d+(?:\.\d+)?(?![\w]))
+  | (?P<number>(?:0|[1-9]\d*)(?:\.\d+)?(?![\w]))
   | (?P<string>'(?:[^'\\]|\\.)*')
   | (?P<constant>%[A-Za-z][A-Za-z0-9_]*)
   | (?P<name>\$this|[A-Za-z_][A-Za-z0-9_]*|`[A-Za-z_][A-Za-z0-9_]*`)
