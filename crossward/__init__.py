@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analytics.mining.request import MiningRequest
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
+    from analytics.sources.formats.fhir.definition import ViewDefinition
     from analytics.sources.servers.access import ServerAccess
     from analytics.sources.spec import SourceSpec
     from analytics.statistics.base import Answer
@@ -42,6 +43,7 @@ _PLACES: Final = {
     "SourceSpec": "analytics.sources.spec",
     "TableView": "federation.client.table",
     "TrainingTask": "federation.training.task",
+    "ViewDefinition": "analytics.sources.formats.fhir.definition",
     "load_task": "federation.training.task",
 }
 _MODULES: Final = ("audit", "errors", "models", "planning")
@@ -59,6 +61,7 @@ __all__ = [
     "SourceSpec",
     "TableView",
     "TrainingTask",
+    "ViewDefinition",
     "__version__",
     "audit",
     "connect",

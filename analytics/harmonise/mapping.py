@@ -299,6 +299,9 @@ class Input(Block):
     delimiter: str | None = None
     quote: str | None = None
     encoding: str | None = None
+    view_definition: str | None = Field(
+        default=None, description="for FHIR resources: a ViewDefinition, a path beside the mapping"
+    )
 
 
 class CodeMap(Model):

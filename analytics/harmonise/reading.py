@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
@@ -35,6 +35,7 @@ from analytics.harmonise.mapping import MappingFile
 from analytics.harmonise.places import line_of, lines_of, mistakes_of, near, where
 from analytics.harmonise.unit_keys import check_unit_keys
 from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources.formats.fhir import ViewDefinition
 from analytics.sources.spec import CellRules, SourceSpec
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def read_mapping(path: Path | str) -> Mapped | OmopMapped:
     for name in _DATA:
         _add(digest, resources.files("analytics.harmonise").joinpath(f"data/{name}").read_bytes())
     codes = _codes(file, path, mistakes, digest)
-    inputs = _inputs(file, path, mistakes)
+    inputs = _inputs(file, path, mistakes, digest)
     _check_names(file, lines, mistakes)
     if not mistakes:
         _check_rules(file, mistakes)
@@ -196,23 +197,30 @@ def _codes(file: MappingFile, path: Path, mistakes: list[str], digest: hashlib._
     return found
 
 
-def _inputs(file: MappingFile, path: Path, mistakes: list[str]) -> dict[str, SourceSpec]:
+def _inputs(
+    file: MappingFile, path: Path, mistakes: list[str], digest: hashlib._Hash
+) -> dict[str, SourceSpec]:
     found = {}
     for name, own in file.inputs.items():
         place = path.parent / own.file
-        kind = kind_of(place)
+        kind = kind_of(place, is_fhir=own.view_definition is not None)
         if kind is None:
             mistakes.append(f"inputs.{name}.file: {place.name} is none of {', '.join(ENDINGS)}")
             continue
-        given = {
+        given: dict[str, Any] = {
             key: value
             for key in ("delimiter", "quote", "encoding")
             if (value := getattr(own, key)) is not None
         }
         try:
+            if own.view_definition is not None:
+                view = ViewDefinition.read(path.parent / own.view_definition)
+                _add(digest, view.digest.encode())
+                given["view_definition"] = view
             found[name] = SourceSpec(kind=kind, path=place, relation=own.relation, **given)
         except SchemaMismatchError as error:
-            mistakes.append(f"inputs.{name}: {error.reason}")
+            file_name = "" if error.source == place.name else f"{error.source}: "
+            mistakes.append(f"inputs.{name}: {file_name}{error.reason}")
     return found
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from analytics.errors import SchemaMismatchError
 from analytics.sources.formats import FORMATS, server_state
 from analytics.sources.formats.contents import digest_of
+from analytics.sources.formats.fhir import FhirFormat, ViewDefinition
 from analytics.sources.servers.access import ServerAccess  # noqa: TC001  the API's page reads it
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ class SourceSpec:
 
     Attributes:
         kind: one of ``formats.FORMATS``: csv (with a header row), parquet (a file, or a folder of files), duckdb and sqlite
-            (database files, opened read-only), excel (a workbook), spss, stata and sas, postgresql (a server), spark (a cluster).
-        path: the file, or for parquet a folder.
+            (database files, opened read-only), excel (a workbook), spss, stata and sas, fhir (resources in NDJSON, a file or a
+            folder), postgresql (a server), spark (a cluster).
+        path: the file, or for parquet and fhir a folder.
         view: one SELECT over ``source``, the site administrator's own SQL; it makes the schema's columns.
         server: where a server is, for kinds that have one; else None, and ``path`` is the file.
         engine: the database that holds the clean table: empty for the node's own, or the kind of the server, where the table
@@ -152,6 +154,7 @@ class SourceSpec:
         delimiter: for csv, between fields.
         quote: for csv, around fields that hold a delimiter; empty: none.
         encoding: for csv, a name that Python knows, such as utf-8, cp1252 or utf-16.
+        view_definition: for fhir, what its columns are.
         cells: how texts are written.
         mapping: the site's harmonising, which runs before the view; None: the view reads the file itself.
     """
@@ -165,6 +168,7 @@ class SourceSpec:
     delimiter: str = ","
     quote: str = '"'
     encoding: str = "utf-8"
+    view_definition: ViewDefinition | None = None
     cells: CellRules = field(default_factory=CellRules)
     mapping: Preparation | None = None
     columns: tuple[str, ...] = ()
@@ -185,6 +189,8 @@ class SourceSpec:
         found += self.server.mistakes() if self.server else []
         if self.server and not found and not self.server.url.startswith(FORMATS[self.kind].schemes):
             found.append("the address of a server and its kind go together")
+        if (self.view_definition is not None) != (self.kind == FhirFormat.kind):
+            found.append("FHIR resources (.ndjson) and a view_definition go together")
         if self.engine and (self.engine != self.kind or self.server is None):
             found.append("engine must be the kind of the source's server, or be left out")
         if self.engine and self.mapping is not None:

@@ -54,8 +54,8 @@ def init(
         typer.Option(
             "--format",
             help="How files are written: KEY=VALUE for all sites, SITE.KEY=VALUE for one. Keys: delimiter (also: tab, "
-            "semicolon), quote, encoding, decimal, harmonise (a mapping); of a server: engine, password_file, password_env, "
-            "source_version; and, given once a word: missing, yes, no, dates.",
+            "semicolon), quote, encoding, decimal, harmonise (a mapping), view_definition (of FHIR resources); of a "
+            "server: engine, password_file, password_env, source_version; and, given once a word: missing, yes, no, dates.",
         ),
     ] = None,
     views: Annotated[

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from analytics.errors import MappingError, SchemaMismatchError
 from analytics.sources.formats import kind_of, server_kind_of
+from analytics.sources.formats.fhir import FhirFormat, ViewDefinition
 from analytics.sources.report import MOST_MISFITS
 from analytics.sources.servers.access import ServerAccess
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
@@ -70,6 +71,10 @@ class SiteTable(Model):
     delimiter: str | None = Field(default=None, description="for CSV: between fields; default a comma")
     quote: str | None = Field(default=None, description='for CSV: around fields; default ", empty for none')
     encoding: str | None = Field(default=None, description="for CSV: such as cp1252; default utf-8")
+    view_definition: str | None = Field(
+        default=None,
+        description="for FHIR resources: a ViewDefinition, a JSON file beside this one, that says what the columns are",
+    )
     decimal: str | None = Field(default=None, description="decimal sign, . or ,; default .")
     missing: list[str] | None = Field(
         default=None, description="cells that mean no value, besides empty ones"
@@ -119,6 +124,8 @@ class SiteTable(Model):
             if server_kind_of(self.source) is None:
                 self._check_file_keys()
                 SourceSpec(kind="csv", path=Path(self.source), **self.source_format())
+                if self.view_definition is None and Path(self.source).suffix.lower() in FhirFormat.endings:
+                    raise ValueError("view_definition: FHIR resources need one")
             else:
                 self._spec(Path(), None)
         except SchemaMismatchError as error:
@@ -151,6 +158,10 @@ class SiteTable(Model):
         }
         kind = server_kind_of(self.source)
         if kind is not None:
+            if self.view_definition is not None:
+                raise SchemaMismatchError(
+                    source=self.table or "", reason="view_definition: for files of FHIR resources"
+                )
             secret = None if self.password_file is None else folder / self.password_file
             server = ServerAccess(
                 url=self.source,
@@ -160,7 +171,9 @@ class SiteTable(Model):
             )
             return SourceSpec(kind=kind, server=server, engine=self.engine or "", **how)
         path = folder / self.source
-        kind = kind_of(path)
+        view = self.definition(folder)
+        kind = kind_of(path, is_fhir=view is not None)
+        how["view_definition"] = view
         return None if kind is None else SourceSpec(kind=kind, path=path, **how)
 
     def source_format(self) -> dict[str, Any]:
@@ -173,6 +186,17 @@ class SiteTable(Model):
             cells["decimal"] = self.decimal
         rules = CellRules(most_misfits=self.most_misfits, **cells)
         return {key: own[key] for key in ("delimiter", "quote", "encoding") if key in own} | {"cells": rules}
+
+    def definition(self, folder: Path) -> ViewDefinition | None:
+        """Read the ViewDefinition that this table names; None where it names none.
+
+        Args:
+            folder: where the site file lies.
+
+        Raises:
+            SchemaMismatchError: with every mistake of it.
+        """
+        return None if self.view_definition is None else ViewDefinition.read(folder / self.view_definition)
 
     def mapping(self, folder: Path) -> Preparation | None:
         """Read the mapping that this table names; None where it names none.

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 OF_SERVERS = ("engine", "password_env", "password_file", "source_version")
 LISTS = ("missing", "yes", "no", "dates")
-PATHS = ("harmonise", "password_file")
-TEXTS = ("delimiter", "quote", "encoding", "decimal", "harmonise", *OF_SERVERS)
+PATHS = ("harmonise", "password_file", "view_definition")
+TEXTS = ("delimiter", "quote", "encoding", "view_definition", "decimal", "harmonise", *OF_SERVERS)
 _NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "none": ""}
 
 
@@ -143,7 +143,7 @@ def site_rows(site: str, given: Path | str, *, settings: Mapping[str, Any], view
 def _file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str) -> SiteRows:
     path, relation = named_source(str(given))
     path = path.resolve()
-    kind = kind_of(path)
+    kind = kind_of(path, is_fhir="view_definition" in settings)
     if kind is None:
         raise ConfigError(
             mistakes=[f"{site}: {given} is none of {', '.join(ENDINGS)}; export the table to one of these"]
@@ -153,7 +153,10 @@ def _file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str
         raise ConfigError(mistakes=[f"{site}: {reason}"])
     try:
         own = SiteTable.model_construct(source=str(path), **settings)
-        spec = SourceSpec(kind=kind, path=path, relation=relation, **own.source_format())
+        view_definition = own.definition(Path())
+        spec = SourceSpec(
+            kind=kind, path=path, relation=relation, view_definition=view_definition, **own.source_format()
+        )
         spec.check_file()
         spec = replace(spec, mapping=own.mapping(Path()))
     except SchemaMismatchError as error:

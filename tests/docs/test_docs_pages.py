@@ -26,6 +26,7 @@ TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
         "docs/omop.md",
         "docs/mining.md",
         "docs/quality.md",
+        "docs/your-own-data.md",
     ],
 )
 def test_the_code_of_a_page_runs(page, capsys):

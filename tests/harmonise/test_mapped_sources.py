@@ -1,6 +1,7 @@
 """A mapping in the places where a source is used: the clean table, its kept copy, the site file, init, doctor, the session."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ import federation
 from analytics.errors import MappingError, SchemaMismatchError
 from analytics.harmonise.reading import read_mapping
 from analytics.sources import SourceSpec, open_table
+from analytics.sources.inspection import inspected
 from federation.consortium.site_file import load_site
 from federation.diagnostics.checks import examine_files
 from federation.diagnostics.mappings import checked_mappings
@@ -15,6 +17,7 @@ from federation.errors import ConfigError
 from federation.setup.infer_schema import init_consortium
 from tests.cli.conftest import crossward
 from tests.harmonise.harmonise_world import numeric, site, table
+from tests.sources.writers import WRITERS
 
 MAPPING = """
 [codes.m]
@@ -186,3 +189,26 @@ def test_the_spec_of_a_source_takes_a_mapping(tmp_path):
         kind="csv", path=tmp_path / "site.csv", delimiter=";", mapping=read_mapping(tmp_path / "mapping.toml")
     )
     assert len(values(spec)) == 4
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sqlite", "duckdb"])
+def test_the_main_file_and_another_one_may_be_of_one_kind(kind, tmp_path):
+    folders = tmp_path / "main", tmp_path / "labs"
+    for folder in folders:
+        folder.mkdir()
+    main, labs = (
+        WRITERS[kind](folder, ("id", "age"), ("VARCHAR", "INTEGER"), rows)
+        for folder, rows in zip(folders, ((("a", 40), ("b", 50)), (("b", 7), ("c", 8))), strict=True)
+    )
+    rule = (
+        f'on = {{id = "id"}}\n[inputs.labs]\nfile = "labs/{labs.path.name}"\nrelation = "{labs.relation}"\n'
+    )
+    columns = '[inputs.labs.columns.id]\n[inputs.labs.columns.lab]\nfrom = "age"\n'
+    text = f"version = 1\n[table.columns.id]\n[table.columns.age]\n[table.join.labs]\n{rule}{columns}"
+    (tmp_path / "mapping.toml").write_text(text)
+    spec = replace(main, mapping=read_mapping(tmp_path / "mapping.toml"))
+    with inspected(spec, name="a", view="SELECT * FROM source", cells=spec.cells) as connection:
+        assert sorted(connection.execute("SELECT * FROM source").fetchall()) == [
+            ("a", "40", None),
+            ("b", "50", "7"),
+        ]

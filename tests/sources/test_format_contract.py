@@ -1,6 +1,7 @@
 """What every kind of file must do: equal cells become equal rows, changes are seen, and nothing of a file is told."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -38,6 +39,7 @@ WRONG_RELATIONS = {
     "spss": "t",
     "stata": "t",
     "sas": "t",
+    "fhir": "t",
 }
 
 
@@ -108,13 +110,7 @@ def test_a_view_and_words_for_missing_are_the_same_over_every_kind(tmp_path: Pat
     spec = writer(tmp_path)
     view = "SELECT pid, as_number(n) + 1 AS n, CASE WHEN as_boolean(flag) THEN 'y' END AS word FROM source"
     columns = {"n": COLUMNS["n"], "word": {"type": "categorical", "domain": ["y"]}}
-    changed = SourceSpec(
-        kind=spec.kind,
-        path=spec.path,
-        relation=spec.relation,
-        view=view,
-        cells=CellRules(missing=("40", "999")),
-    )
+    changed = replace(spec, view=view, cells=CellRules(missing=("40", "999")))
     assert rows(opened(changed, table_of(columns))) == [
         (None, 0, 1),
         (0, None, 2),
@@ -132,7 +128,7 @@ def test_it_is_inspected_before_there_is_a_schema(tmp_path: Path, writer: Writer
 
 
 def test_one_relation_with_its_own_names(tmp_path: Path, writer: Writer) -> None:
-    other = "An_other" if writer.kind in {"spss", "stata", "sas"} else "An other"
+    other = "An_other" if writer.kind in {"spss", "stata", "sas", "fhir"} else "An other"
     spec = writer(tmp_path, ("k", other), ("VARCHAR", "VARCHAR"), (("x", "y"), ("z", "w")))
     with duckdb.connect() as connection:
         workplace = tmp_path / "work"
@@ -151,20 +147,20 @@ def test_a_file_of_another_kind_is_refused_without_its_bytes(tmp_path: Path, wri
     broken = tmp_path / "b"
     broken.write_bytes(b"\x00\xff" + CANARY.encode())
     with pytest.raises(SchemaMismatchError) as caught:
-        opened(SourceSpec(kind=spec.kind, path=broken, relation=spec.relation))
+        opened(replace(spec, path=broken))
     assert CANARY not in str(caught.value)
 
 
 def test_a_missing_file_or_table_is_named(tmp_path: Path, writer: Writer) -> None:
     spec = writer(tmp_path)
     with pytest.raises(SchemaMismatchError, match="no such file"):
-        opened(SourceSpec(kind=spec.kind, path=tmp_path / "none", relation=spec.relation))
+        opened(replace(spec, path=tmp_path / "none"))
     if spec.relation:
         with pytest.raises(
             SchemaMismatchError,
             match=r"there is no sheet nothing|no table or view nothing|cannot be read as duckdb",
         ):
-            opened(SourceSpec(kind=spec.kind, path=spec.path, relation="nothing"))
+            opened(replace(spec, relation="nothing"))
 
 
 def test_an_unchanged_source_starts_from_its_copy_and_a_changed_one_is_read_anew(

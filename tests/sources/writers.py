@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import duckdb
 import pandas as pd
 
 from analytics.sources import SourceSpec
+from analytics.sources.formats.fhir import ViewDefinition
 from tests.sources.workbook import workbook
 
 NAMES = ("pid", "n", "price", "code", "day", "flag", "word")
@@ -117,6 +119,42 @@ def _dtype(values: tuple) -> str:
     return "float64" if known and all(isinstance(value, int | float) for value in known) else "object"
 
 
+def fhir_file(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+    path = folder / "rows.ndjson"
+    path.write_text("".join(map(_resource, rows)), encoding="utf-8")
+    return SourceSpec(kind="fhir", path=path, view_definition=_view(names, types))
+
+
+def fhir_folder(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+    path = folder / "export"
+    path.mkdir()
+    for name, part in (("Basic.000.ndjson", rows[:2]), ("Basic.001.ndjson", rows[2:])):
+        (path / name).write_text("".join(map(_resource, part)), encoding="utf-8")
+    (path / "Patient.ndjson").write_text('{"resourceType": "Patient", "e0": ["not", "read"]}\n')
+    return SourceSpec(kind="fhir", path=path, view_definition=_view(names, types))
+
+
+def _view(names: tuple, types: tuple) -> ViewDefinition:
+    known = {
+        "INTEGER": "integer",
+        "BIGINT": "integer64",
+        "DECIMAL(8,2)": "decimal",
+        "DATE": "date",
+        "BOOLEAN": "boolean",
+    }
+    columns = [
+        {"name": name, "path": f"e{place}", "type": known.get(kind, "string")}
+        for place, (name, kind) in enumerate(zip(names, types, strict=True))
+    ]
+    view = {"resource": "Basic", "select": [{"column": columns}]}
+    return ViewDefinition.of(json.dumps(view).encode(), "view.json")
+
+
+def _resource(row: tuple) -> str:
+    cells = {f"e{place}": _for_sqlite(value) for place, value in enumerate(row) if value is not None}
+    return json.dumps({"resourceType": "Basic", **cells}, ensure_ascii=False) + "\n"
+
+
 SERVERS = {"postgresql", "spark"}  # their contracts are in test_postgresql and test_spark
 
 
@@ -148,4 +186,6 @@ WRITERS = {
     "spss": Writer("spss", statistics_file("spss", ".sav", "write_sav")),
     "stata": Writer("stata", statistics_file("stata", ".dta", "write_dta")),
     "sas": Writer("sas", statistics_file("sas", ".xpt", "write_xport")),
+    "fhir": Writer("fhir", fhir_file),
+    "fhir folder": Writer("fhir", fhir_folder),
 }

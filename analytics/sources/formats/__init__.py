@@ -1,8 +1,8 @@
 """Kinds of source: one file a kind, and one line of ``FORMATS``.
 
 Modules:     base (what a kind must do), csv_file with csv_pipe and csv_faults, parquet_file, duckdb_file, sqlite_file,
-             excel_file with excel_cells, statistics_file, postgresql_table, spark_table; tables and cell_objects (rows that the
-             database copies), contents (whether files changed).
+             excel_file with excel_cells, statistics_file, fhir (resources in NDJSON), postgresql_table, spark_table; tables
+             and cell_objects (rows that the database copies), contents (whether files changed).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.sources.formats.csv_file import CsvFormat
 from analytics.sources.formats.duckdb_file import DuckDBFormat
 from analytics.sources.formats.excel_file import ExcelFormat
+from analytics.sources.formats.fhir import FhirFormat
 from analytics.sources.formats.parquet_file import ParquetFormat
 from analytics.sources.formats.postgresql_table import PostgreSQLFormat
 from analytics.sources.formats.spark_table import SparkFormat, spark_state
@@ -37,6 +38,7 @@ FORMATS: Final[Mapping[str, SourceFormat]] = MappingProxyType(
             SPSS,
             STATA,
             SAS,
+            FhirFormat(),
             PostgreSQLFormat(),
             SparkFormat(),
         )
@@ -46,17 +48,24 @@ ENDINGS: Final[Mapping[str, str]] = MappingProxyType(
     {ending: kind for kind, each in FORMATS.items() for ending in each.endings}
 )
 
-FOLDER_KIND: Final = next(each.kind for each in FORMATS.values() if each.takes_folder)
+FOLDERS: Final = tuple(each for each in FORMATS.values() if each.takes_folder)
 
 
-def kind_of(path: Path) -> str | None:
+def kind_of(path: Path, *, is_fhir: bool = False) -> str | None:
     """The kind of a file by its ending, in upper or lower case, or of a folder; None where no kind has it.
 
-    DuckDB and SQLite share the ending ``.db``; the file's first bytes part them.
+    DuckDB and SQLite share the ending ``.db``; the file's first bytes part them. A folder is of the first kind of which it
+    holds a file, and else of the first kind that takes folders, which then says what is missing.
+
+    Args:
+        path: the file or folder.
+        is_fhir: whether a ViewDefinition is given for it: a folder then holds FHIR resources, whatever else lies in it.
     """
     kind = ENDINGS.get(path.suffix.lower())
+    if is_fhir and path.is_dir():
+        return FhirFormat.kind
     if kind is None and path.is_dir():
-        return FOLDER_KIND
+        return next((each.kind for each in FOLDERS if each.files(path)), FOLDERS[0].kind)
     return SQLiteFormat.kind if kind == DuckDBFormat.kind and is_sqlite(path) else kind
 
 

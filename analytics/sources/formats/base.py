@@ -69,6 +69,45 @@ class Heading:
         return Relation(names=self.names, types=self.types, sql=empty, empty=empty)
 
 
+class ResourceView(Protocol):
+    """What the kind ``fhir`` needs of a ``ViewDefinition``, which says what each means."""
+
+    @property
+    def name(self) -> str:
+        """Its file's name, for messages."""
+        ...
+
+    @property
+    def resource(self) -> str:
+        """The type of the resources that it reads."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its columns."""
+        ...
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Of its columns, in the database."""
+        ...
+
+    @property
+    def condition(self) -> str:
+        """SQL of whether a resource belongs to it."""
+        ...
+
+    @property
+    def rows(self) -> str:
+        """SQL of a resource's rows."""
+        ...
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where each expression stands."""
+        ...
+
+
 class FileSpec(Protocol):
     """What a kind of source needs of a ``SourceSpec``, which says what each means."""
 
@@ -110,6 +149,11 @@ class FileSpec(Protocol):
     @property
     def encoding(self) -> str:
         """Of a CSV file."""
+        ...
+
+    @property
+    def view_definition(self) -> ResourceView | None:
+        """What the columns of FHIR resources are."""
         ...
 
 
