@@ -12,6 +12,7 @@ from smpc.operations import (
     arithmetic,
     bit_planes,
     comparison,
+    grouped_and,
     inputs,
     open_masked,
     quantiles,
@@ -129,6 +130,13 @@ def bits_twice(operation):
     return lambda s: operation(s, split_input(s, BITS), split_input(s, 1 - BITS), split_input(s, BITS))
 
 
+def each_group(session):
+    bits = bit_planes.plane_bits(plane_of(session), BITS.size)
+    groups = [np.array([[0, 2], [1, 3]]), np.array([[0, 3]])]  # two pairs, two single bits
+    found = grouped_and.all_of_each(session, bits, groups)
+    return in_ring(session, bit_planes.pack_plane(np.concatenate(found)))
+
+
 def ratio(session):
     numbers, _ = normalized.normalize(session, split_input(session, X), 4)
     below = numbers.at([1, 2, 3, 0])
@@ -223,6 +231,7 @@ OPERATIONS = {
     "reveal.reveal_to_all": of(X, lambda s, x: x),
     "selection.select": with_bit(lambda s, bit, x: selection.select(s, bit, x, arithmetic.negate(x))),
     "selection.keep_where": with_bit(selection.keep_where),
+    "grouped_and.all_of_each": each_group,
     "selection.all_of": bits_twice(selection.all_of),
     "selection.all_at_least": of(X, lambda s, x: selection.all_at_least(s, x, np.array([5, -6, 0, 0]), 9)),
     "selection.any_of": bits_twice(selection.any_of),

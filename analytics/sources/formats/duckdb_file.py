@@ -83,7 +83,7 @@ def _attached(connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Iterator
         finally:
             connection.execute("DETACH site_file")
     except duckdb.CatalogException:
-        reason = f"the file has no table or view {spec.relation}"
+        reason = f"read as a duckdb file, it has no table or view {spec.relation}"
         raise SchemaMismatchError(source=spec.name, reason=reason) from None
     except (duckdb.Error, ValueError) as error:
         reason = f"this cannot be read as duckdb ({type(error).__name__})"
