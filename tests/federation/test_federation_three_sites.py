@@ -200,7 +200,8 @@ def test_any_killed_role_is_named_at_once_and_the_next_query_works(world, victim
     assert [row[1] for row in world.sql(BY_SEX, exact=True).rows] == [194, 726]
 
 
-@pytest.mark.parametrize("victim", [pytest.param(SECOND, marks=pytest.mark.slow), DEALING])
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [SECOND, DEALING])
 def test_a_frozen_one_is_named_at_the_deadline(world, victim):
     try:
         seconds, name = hit(world, victim, signal.SIGSTOP)

@@ -117,6 +117,7 @@ def test_a_budget_is_raised_by_all_and_the_refused_question_passes(folders, tmp_
         assert shown[0]["epsilon"] == "8"
 
 
+@pytest.mark.slow
 def test_queries_continue_in_one_session_across_a_sequencer_transfer(folders, tmp_path):
     with (
         running(folders) as nodes,

@@ -46,7 +46,8 @@ def prepared(folders, tmp_path, site="bert"):
     return certificate
 
 
-@pytest.mark.parametrize("site", ["bert", pytest.param("anna", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("site", ["bert", "anna"])
 def test_a_site_renews_its_key_and_all_go_on(folders, tmp_path, site):
     before = Identity.load(folders.site_identity(site))
     with running(folders):

@@ -34,6 +34,7 @@ def folders(tmp_path):
     return made
 
 
+@pytest.mark.slow
 def test_the_running_sequencer_has_the_ledger_pinned_and_all_sites_sign(folders):
     with running(folders):
         for _ in range(7):

@@ -183,6 +183,7 @@ def test_any_site_silent_at_any_exchange_of_any_operation_is_named(n, turn):
     silent([case for case in SITES if case[1] is n], turn)
 
 
+@pytest.mark.slow
 def test_silent_at_each_exchange_of_cryptens_calls():
     silent([(name, 3) for name in QUICK if is_quick(name, 3)])
 
