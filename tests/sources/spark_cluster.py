@@ -81,7 +81,17 @@ class Cluster:
         import psutil
 
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [each for each in below if "CoarseGrainedExecutorBackend" in " ".join(each.cmdline())]
+        return [each for each in below if "CoarseGrainedExecutorBackend" in _command(each)]
+
+
+def _command(process) -> str:
+    """The command of a process; empty where it has ended, or has not been waited for."""
+    import psutil
+
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def with_signal(process: subprocess.Popen, number: int) -> None:
