@@ -85,7 +85,9 @@ def _entries(given: str, folder: Path) -> tuple[list[str], str]:
                     return _lines(path), path.name
             except OSError:
                 continue  # a name too long for a file is a list
-    return [entry for entry in given.split(",") if entry.strip()], "the list"
+    return [
+        entry for entry in given.split(",") if entry.strip()
+    ], "the list, as there is no file of this name,"
 
 
 def _lines(path: Path) -> list[str]:

@@ -135,6 +135,7 @@ def test_codes_are_a_file_a_value_set_or_a_list(visits, monkeypatch, tmp_path, c
     ("given", "said"),
     [
         ("icd10=Z99", "names no value of the column's domain, which begins I11.0"),
+        ("icd10=missing.txt", "the list, as there is no file of this name, names no value"),
         ("icd10=", "COLUMN=LIST"),
         ("icd10", "columns with a domain are icd10, ward"),
         ("age=5", "columns with a domain"),
