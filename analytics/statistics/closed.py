@@ -12,10 +12,10 @@ from typing import Final
 
 _TEXTS: Final = {
     "minimum_cell": "a count that it needs is below the guard. Ask of more patients, of fewer groups or of wider bins,"
-    " or with epsilon",
+    " or with epsilon where there is a private form",
     "fit_closed": "there is no fit. One code stands for every cause: a relation among the columns that fails for fewer patients"
     " than the guard, columns that follow from each other, separation, no event, or steps that did not end. Leave a column"
-    " out, or ask with epsilon",
+    " out, or ask with epsilon where there is a private form",
     "undefined": "it is not defined for these rows: a column without spread, an empty group, or a fraction of zero",
     "too_few": "the noise leaves nothing to estimate: too few patients for this epsilon",
 }
