@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crossward.base_error import CrosswardError
     from federation.client.connect import connect
     from federation.client.local import local
-    from federation.client.preflight import Preflight
+    from federation.client.questions.preflight import Preflight
     from federation.client.session import Session
     from federation.client.table import TableView
     from federation.requests.explanation import Explanation
@@ -37,7 +37,7 @@ _PLACES: Final = {
     "Explanation": "federation.requests.explanation",
     "MiningRequest": "analytics.mining.request",
     "MiningResult": "analytics.mining.result",
-    "Preflight": "federation.client.preflight",
+    "Preflight": "federation.client.questions.preflight",
     "Result": "analytics.results.result",
     "ServerAccess": "analytics.sources.servers.access",
     "SourceSpec": "analytics.sources.spec",

@@ -12,7 +12,7 @@ from analytics.plans.power import (
     proportions_power,
     proportions_sample_size,
 )
-from analytics.statistics.multiplicity import Adjusted, multipletests
+from analytics.statistics.profiles.multiplicity import Adjusted, multipletests
 
 __all__ = [
     "Adjusted",

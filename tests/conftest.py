@@ -57,7 +57,7 @@ def every_private_answer_is_paid_for(request, monkeypatch):
     is_of_the_store = request.path.name in OF_THE_STORE or "free_from_the_store" in request.node.name
     if request.path.parent.name not in SHARE_SESSIONS or is_of_the_store:
         return
-    from federation.client.kept_answers import KeptAnswers
+    from federation.client.kept.kept_answers import KeptAnswers
 
     answer, paid = KeptAnswers.answer, KeptAnswers.paid
     monkeypatch.setattr(

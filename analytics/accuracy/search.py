@@ -2,7 +2,8 @@
 
 Layer:       analytics.accuracy above goal; above plans. Pure: schema, agreement and noise laws alone, no answer's value.
 Terms:       epsilons are looked for among the numbers of four significant digits.
-Guarantees:  the plan that is returned keeps its promise by the bounds of ``analytics.statistics.noise_tails``; the next
+Guarantees:  the plan that is returned keeps its promise by the bounds of ``analytics.statistics.uncertainty.noise_tails``; the
+             next
              smaller epsilon of the grid does not. Noise that falls with epsilon is all that is taken from calibration.
 See instead: what each aggregate promises (``miss`` in ``analytics.statistics``).
 Source:      bisection; ours.
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.accuracy.goal import Goal, rounded_up
 from analytics.errors import InvalidRequestError, OverflowRiskError
-from analytics.plans.mechanisms import is_cheaper
+from analytics.plans.noise.mechanisms import is_cheaper
 from analytics.plans.plan import Plan, PlanContext, make_plan
 from analytics.results.assemble import is_shown_whole, span_of
 from analytics.statistics.aims import Aim
@@ -26,9 +27,9 @@ from privacy_accounting.decimals import format_decimal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from analytics.plans.mechanisms import Mechanism
+    from analytics.plans.noise.mechanisms import Mechanism
     from analytics.sql.query import BoundQuery
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 LEAST: Final = Fraction(1, 10**6)
 _STEPS: Final = 9_000  # numbers of four significant digits in each power of ten
@@ -55,7 +56,7 @@ def cheapest_plan(
         goal: what every figure of the answer must reach.
         most: the largest epsilon to look at.
         mechanism: the noise, ``gaussian`` or ``laplace``; None is Gaussian noise. ``auto`` looks for both and takes the one
-            of the smaller charge; Laplace noise only as ``analytics.plans.mechanisms`` takes it where it is not named.
+            of the smaller charge; Laplace noise only as ``analytics.plans.noise.mechanisms`` takes it where it is not named.
 
     Returns:
         The plan of that release; its ``mechanism`` is what a request for it has to name.

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from analytics.errors import PlanRejectedError
 from analytics.schema import NumericColumn
 from analytics.schema.numbers import format_decimal
-from analytics.sql.evaluate import truth_at
-from analytics.sql.expressions import (
+from analytics.sql.terms.evaluate import truth_at
+from analytics.sql.terms.expressions import (
     Both,
     ColumnIndex,
     Compare,
@@ -38,8 +38,8 @@ from analytics.sql.expressions import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analytics.sql.expressions import Condition
     from analytics.sql.query import GroupKey
+    from analytics.sql.terms.expressions import Condition
 
 Bins = tuple[tuple[int, int], ...]
 

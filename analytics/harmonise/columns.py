@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from analytics.harmonise.analytes import conversion
 from analytics.harmonise.code_files import CATEGORY_LENGTH, code_form_sql
-from analytics.harmonise.conversions import DEFAULT_RESOLUTION, conversion_sql
+from analytics.harmonise.units.analytes import conversion
+from analytics.harmonise.units.conversions import DEFAULT_RESOLUTION, conversion_sql
 from analytics.sources.cells import text_date, text_literal, text_number, words
 from analytics.sources.steps.step import Rule
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

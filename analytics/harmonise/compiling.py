@@ -18,7 +18,7 @@ from analytics.harmonise.made import OTHER, Made, RuleError, check_new
 from analytics.harmonise.row_steps import in_ranges, scaled, without_duplicates, without_missing
 from analytics.harmonise.table_steps import joined, rolled_up
 from analytics.sources.steps.step import MAIN, BlockRead, Step, Steps
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

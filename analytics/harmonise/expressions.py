@@ -20,7 +20,7 @@ from sqlglot import exp
 
 from analytics.harmonise.made import RuleError, check_column, nearest, number_sql
 from analytics.sources.cells import text_literal
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

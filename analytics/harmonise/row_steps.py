@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.harmonise.made import Kinds, Made, RuleError, check_column, check_new, number_sql
 from analytics.sources.cells import text_literal
 from analytics.sources.steps.step import Rule
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

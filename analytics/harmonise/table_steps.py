@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from analytics.harmonise.made import Kinds, Made, RuleError, check_column, check_new
 from analytics.sources.steps.step import Rule
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

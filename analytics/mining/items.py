@@ -18,7 +18,7 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.mining.hierarchy import codes_under, node_name, nodes_at
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.schema.numbers import exact_number, format_decimal
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 from analytics.text_tables import listed
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from analytics.mining.item_relations import ancestors_of, check_apart
 from analytics.mining.items import Item, parse_items
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.plans.mode_rules import check_exact_sites, check_table
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:

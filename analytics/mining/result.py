@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from analytics.errors import InvalidRequestError
 from analytics.mining.rules import MEASURES, P_VALUES, adjusted_p_values
-from analytics.statistics.group_comparisons import ADJUSTMENTS
+from analytics.statistics.profiles.group_comparisons import ADJUSTMENTS
 from analytics.text_tables import as_html, as_text
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
-from analytics.statistics.group_comparisons import adjusted
+from analytics.statistics.profiles.group_comparisons import adjusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -164,7 +164,7 @@ def adjusted_p_values(
     Args:
         supports: rows of each open itemset; with an itemset all its subsets but the empty one.
         n_rows: rows in all.
-        method: one of ``analytics.statistics.group_comparisons.ADJUSTMENTS``.
+        method: one of ``analytics.statistics.profiles.group_comparisons.ADJUSTMENTS``.
 
     Returns:
         By the pair of sides, whichever is given.

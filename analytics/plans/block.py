@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics.statistics.noise_law import NoiseLaw
+from analytics.statistics.uncertainty.noise_law import NoiseLaw
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analytics.plans.noise_split import Portion, design_distance, split
+from analytics.plans.noise.noise_split import Portion, design_distance, split
 from analytics.schema import NumericColumn
-from analytics.sql.expressions import ColumnIndex
 from analytics.sql.query import AggregateOutput, BoundQuery, KeyOutput
+from analytics.sql.terms.expressions import ColumnIndex
 from analytics.statistics.aggregate import PlanColumn, shift_of
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import BlockSpec, Measure, column_name, is_always_known
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.schema import Table
-    from analytics.sql.expressions import Integer
+    from analytics.sql.terms.expressions import Integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
-from analytics.sql.expressions import (
+from analytics.sql.terms.expressions import (
     Both,
     Choice,
     ColumnIndex,
@@ -41,7 +41,7 @@ from analytics.sql.expressions import (
     columns_in,
 )
 from analytics.statistics.blocks import BlockSpec, Measure, count_of, is_always_known
-from analytics.statistics.value_windows import has_few_values, windows
+from analytics.statistics.guards.value_windows import has_few_values, windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from analytics.plans.noise_split import Portion, split
+from analytics.plans.noise.noise_split import Portion, split
 from analytics.statistics.blocks import Measure
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from analytics.plans.block_layout import Layout
-    from analytics.sql.expressions import Integer
     from analytics.sql.query import BoundQuery
+    from analytics.sql.terms.expressions import Integer
     from analytics.statistics.blocks import BlockSpec
 
 _LEAST_NORM: Final = 256

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics.schema import BooleanColumn, CategoricalColumn
-from analytics.sql.expressions import (
+from analytics.sql.terms.expressions import (
     Choice,
     ColumnIndex,
     Compare,

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
 from analytics.plans.groups import group_index
-from analytics.sql.expressions import Condition, Integer, Literal, Product, Sum, TruthValue
-from analytics.sql.render import DUCKDB, quoted, render_condition, render_integer, render_sum
+from analytics.sql.terms.expressions import Condition, Integer, Literal, Product, Sum, TruthValue
+from analytics.sql.terms.render import DUCKDB, quoted, render_condition, render_integer, render_sum
 from analytics.statistics.blocks import BlockSpec, Measure, column_name, in_cell, is_always_known
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from analytics.sql.query import BoundQuery
-    from analytics.sql.render import Dialect
+    from analytics.sql.terms.render import Dialect
 
 UNIT_COLUMN = "#unit"  # no declared name can hold a number sign
 GROUP_COLUMN = "group"

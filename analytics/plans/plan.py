@@ -30,9 +30,9 @@ from analytics.plans.cell_guards import Guard, add_guards
 from analytics.plans.context import PlanContext, check_decimal
 from analytics.plans.grouping_sets import over_sets
 from analytics.plans.local_query import LocalQuery, local_statement
-from analytics.plans.mechanisms import Mechanism, choose
 from analytics.plans.mode_rules import check_exact, check_opened_blocks, check_private, check_table
-from analytics.plans.noise_split import Portion
+from analytics.plans.noise.mechanisms import Mechanism, choose
+from analytics.plans.noise.noise_split import Portion
 from analytics.plans.size_limits import (
     check_blocks,
     check_clamps,
@@ -41,8 +41,8 @@ from analytics.plans.size_limits import (
     check_size,
     meaning_of,
 )
-from analytics.sql.extent import ExpressionLimitError
-from analytics.sql.render import DUCKDB
+from analytics.sql.terms.extent import ExpressionLimitError
+from analytics.sql.terms.render import DUCKDB
 from analytics.statistics.base import Mode
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import Event, event_to_dict
@@ -50,12 +50,12 @@ from privacy_accounting.events import Event, event_to_dict
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from analytics.plans.noise_calibration import BlockNoise, Calibration
+    from analytics.plans.noise.noise_calibration import BlockNoise, Calibration
     from analytics.sql.query import BoundQuery, GroupKey, OrderItem
-    from analytics.sql.render import Dialect
+    from analytics.sql.terms.render import Dialect
     from analytics.statistics.aggregate import PlanColumn
     from analytics.statistics.blocks import BlockSpec, JointNorm
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 __all__ = ["Block", "Mode", "Plan", "PlanContext", "make_plan"]
 

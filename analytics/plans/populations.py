@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from analytics.plans.block_layout import lay_out
 from analytics.plans.groups import group_index
 from analytics.schema import BooleanColumn, CategoricalColumn, IdentifierColumn, NumericColumn
-from analytics.sql.evaluate import integer_at
-from analytics.sql.expressions import (
+from analytics.sql.terms.evaluate import integer_at
+from analytics.sql.terms.expressions import (
     Both,
     Choice,
     ColumnIndex,
@@ -31,15 +31,15 @@ from analytics.sql.expressions import (
     TruthValue,
     columns_in,
 )
-from analytics.sql.render import render_integer
+from analytics.sql.terms.render import render_integer
 from analytics.statistics.blocks import is_always_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.schema import Table
-    from analytics.sql.expressions import Condition
     from analytics.sql.query import BoundQuery, GroupColumn, GroupKey
+    from analytics.sql.terms.expressions import Condition
 
 MOST_ATOMS: Final = 4_096
 

@@ -25,13 +25,13 @@ from analytics.plans.plan import make_plan
 from analytics.plans.question import bind
 from analytics.schema import Schema
 from analytics.schema.numbers import exact_number
-from analytics.statistics.bounded import FEW
-from analytics.statistics.distributions import noncentral_student_power
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.distributions import noncentral_student_power
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 MAX_ROWS: Final = 100_000_000
 _COUNTS: Final = "SELECT a, b, COUNT(*) AS n FROM t GROUP BY a, b"

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError, OverflowRiskError
-from analytics.sql.render import describe_integer
+from analytics.sql.terms.render import describe_integer
 from analytics.statistics.blocks import MISSING_CELL, BlockSpec, Measure, disjoint_runs
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2, SLOW_SIGMA2
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from analytics.plans.block import Block
     from analytics.plans.context import PlanContext
-    from analytics.plans.noise_split import Portion
+    from analytics.plans.noise.noise_split import Portion
     from analytics.sql.query import BoundQuery
 
 RING_BITS = 62

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from analytics.plans.context import PlanContext
-    from analytics.plans.mechanisms import Mechanism
+    from analytics.plans.noise.mechanisms import Mechanism
     from analytics.schema import Schema, Table
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from privacy_accounting.events import Event
 
 

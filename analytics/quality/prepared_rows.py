@@ -19,7 +19,7 @@ from analytics.schema.tables import ROW
 from analytics.sources.cells import DATES, NUMBERS, base_type, cell_text, text_date, text_number
 from analytics.sources.cleaning import CleanColumn, ViewColumn, clean_columns, find_column
 from analytics.sources.units import unit_column
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

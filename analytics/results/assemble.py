@@ -17,11 +17,11 @@ from analytics.plans.context import guard_text
 from analytics.results.result import Cell, Interval, Kind, Result
 from analytics.results.sampling import no_sampling, sampling_of
 from analytics.schema import CategoricalColumn, NumericColumn
-from analytics.sql.expressions import bounds
 from analytics.sql.query import AggregateOutput, GroupKey
-from analytics.statistics.bounded import Span
-from analytics.statistics.estimates import NA, Estimate, Opened
-from analytics.statistics.intervals import HeavyTailed, Rounded, SumInterval, Widened
+from analytics.sql.terms.expressions import bounds
+from analytics.statistics.uncertainty.bounded import Span
+from analytics.statistics.uncertainty.estimates import NA, Estimate, Opened
+from analytics.statistics.uncertainty.intervals import HeavyTailed, Rounded, SumInterval, Widened
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from analytics.plans.plan import Plan
     from analytics.statistics.aggregate import PlanColumn
-    from analytics.statistics.noise_law import NoiseLaw
-    from analytics.statistics.sampling import Sampling
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.sampling import Sampling
 
     Figures = Mapping[int, Opened | None]
 

@@ -32,13 +32,13 @@ from analytics.plans.question import bind
 from analytics.plans.size_limits import meaning_of
 from analytics.results.assemble import finish_figures
 from analytics.schema import Schema
-from analytics.sql.expressions import columns_in
 from analytics.sql.query import AggregateOutput, Clause
+from analytics.sql.terms.expressions import columns_in
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import BlockSpec, Measure, is_always_known
-from analytics.statistics.chi_square_answer import ChiSquareAnswer
-from analytics.statistics.estimates import Opened
-from analytics.statistics.independence import expected_counts, noisy_pvalue, pearson_under_noise
+from analytics.statistics.tables.chi_square_answer import ChiSquareAnswer
+from analytics.statistics.tables.independence import expected_counts, noisy_pvalue, pearson_under_noise
+from analytics.statistics.uncertainty.estimates import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from analytics.plans.statistic_plan import StatisticPlan
     from analytics.results.result import Result
     from analytics.sql.query import BoundQuery, GroupKey
-    from analytics.statistics.released_marginals import ReleasedMarginals
+    from analytics.statistics.causal.released_marginals import ReleasedMarginals
 
 Floats = npt.NDArray[np.float64]
 MAX_TABLE: Final = 1_000

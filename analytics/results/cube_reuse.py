@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.plans.statistic_plan import StatisticPlan
-    from analytics.statistics.released_marginals import CubeAnswer
+    from analytics.statistics.causal.released_marginals import CubeAnswer
 
 _ROUNDING: Final = 1 + 1e-9
 

@@ -9,7 +9,7 @@ Guarantees:  no true value is touched. Two blocks have one identity only where p
              noise is used alone, where its noise is least: the law of a mixture is neither, and an interval that took it
              for one of them would be wrong. Observations that differ by more than their noise explains are not combined:
              the newest alone is used.
-See instead: where an analyst keeps observations (``federation.client.answer_store``).
+See instead: where an analyst keeps observations (``federation.client.kept.answer_store``).
 Source:      docs/guarantees.md P23. Weights: the best linear unbiased combination of independent observations. The
              comparison is Cochran's Q (Biometrics 10, 1954), a chi-squared variable under equal true values.
 """
@@ -28,15 +28,15 @@ from analytics.errors import ReleaseRefusedError
 from analytics.plans.block_layout import lay_out
 from analytics.plans.local_query import local_statement
 from analytics.results.assemble import finish_figures
-from analytics.statistics.distributions import chi_square_tail
-from analytics.statistics.estimates import Opened
+from analytics.statistics.uncertainty.distributions import chi_square_tail
+from analytics.statistics.uncertainty.estimates import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.plans.plan import Plan
     from analytics.results.result import Result
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 CHANGED: Final = 1e-6  # so rarely noise alone makes two releases look as if the rows had changed
 _ROUNDING: Final = 1 + 1e-9

@@ -3,7 +3,7 @@
 Layer:       analytics.results below assemble; pure, public arithmetic after the opening.
 Guarantees:  nothing but the answer's own figures and public numbers is used. Whether a figure has a sampling error, and
              the reason why not, depend on the question and the schema alone.
-See instead: the arithmetic (``analytics.statistics.sampling``), what each aggregate needs (``no_sampling`` there).
+See instead: the arithmetic (``analytics.statistics.uncertainty.sampling``), what each aggregate needs (``no_sampling`` there).
 Source:      ours.
 """
 
@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Final
 from analytics.sql.query import AggregateOutput
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import Measure
-from analytics.statistics.bounded import ends_of, number_of
-from analytics.statistics.intervals import HeavyTailed, VarianceInterval
-from analytics.statistics.sampling import NoInterval, Rows, Sampled, Spread
+from analytics.statistics.uncertainty.bounded import ends_of, number_of
+from analytics.statistics.uncertainty.intervals import HeavyTailed, VarianceInterval
+from analytics.statistics.uncertainty.sampling import NoInterval, Rows, Sampled, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analytics.plans.plan import Plan
-    from analytics.sql.expressions import Integer
+    from analytics.sql.terms.expressions import Integer
     from analytics.statistics.aggregate import PlanColumn
-    from analytics.statistics.bounded import Span
-    from analytics.statistics.estimates import Estimate, Opened, Parts
-    from analytics.statistics.noise_law import NoiseLaw
-    from analytics.statistics.sampling import Sampling
+    from analytics.statistics.uncertainty.bounded import Span
+    from analytics.statistics.uncertainty.estimates import Estimate, Opened, Parts
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.sampling import Sampling
 
     Figures = Mapping[int, Opened | None]
 

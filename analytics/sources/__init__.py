@@ -10,7 +10,7 @@ Modules:     formats (kinds of file: one file and one line each), spec (what the
 """
 
 from analytics.sources.local_table import LocalTable, open_frame, open_table
-from analytics.sources.report import ColumnReport, IngestReport
+from analytics.sources.reports.report import ColumnReport, IngestReport
 from analytics.sources.spec import CellRules, SourceSpec
 
 __all__ = [

@@ -28,7 +28,7 @@ from analytics.sources.cells import (
     text_literal,
     text_number,
 )
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

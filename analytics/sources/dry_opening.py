@@ -45,11 +45,11 @@ from analytics.sources.local_table import LocalTable
 from analytics.sources.preparation.mapped import resolutions_of
 from analytics.sources.preparation.run import prepared
 from analytics.sources.projection import source_names, source_query, wanted_names
+from analytics.sources.site_views.view_comparisons import check_comparisons
+from analytics.sources.site_views.views import view_types
 from analytics.sources.spec import DEFAULT_VIEW
 from analytics.sources.steps.step import MAIN
 from analytics.sources.units import unit_column
-from analytics.sources.view_comparisons import check_comparisons
-from analytics.sources.views import view_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,13 +17,13 @@ from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.cells import view_functions
 from analytics.sources.cleaning import CleanColumn, ViewColumn, clean_columns
-from analytics.sources.findings import check_columns, column_reports, count_marks
 from analytics.sources.projection import source_names, source_query, wanted_names
-from analytics.sources.report import IngestReport
+from analytics.sources.reports.findings import check_columns, column_reports, count_marks
+from analytics.sources.reports.report import IngestReport
+from analytics.sources.site_views.view_comparisons import check_comparisons
+from analytics.sources.site_views.views import over_source, view_fault, view_types
 from analytics.sources.units import UnitColumn, near_duplicates, unit_column
-from analytics.sources.view_comparisons import check_comparisons
-from analytics.sources.views import over_source, view_fault, view_types
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 from analytics.statistics.blocks import invalid_name
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from analytics.sources.loading import connect, opened, shut, workplace_in
 from analytics.sources.preparation.mapped import inputs_opened
 from analytics.sources.preparation.run import prepared
 from analytics.sources.projection import source_names, source_query
+from analytics.sources.site_views.view_comparisons import check_comparisons
+from analytics.sources.site_views.views import over_source, view_fault, view_types
 from analytics.sources.spec import SourceSpec
 from analytics.sources.steps.step import MAIN
-from analytics.sources.view_comparisons import check_comparisons
-from analytics.sources.views import over_source, view_fault, view_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,7 +30,7 @@ from analytics.sources.loading import connect, opened, shut, workplace_in
 from analytics.sources.preparation.mapped import ingest_mapped, inputs_opened
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from analytics.sources.typed_copy import TypedCopy
-from analytics.sql.render import DIALECTS, quoted
+from analytics.sql.terms.render import DIALECTS, quoted
 from analytics.statistics.blocks import MISSING, invalid_name
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from analytics.plans.plan import Plan
     from analytics.schema import Table
     from analytics.sources.engines.base import Engine, Row
-    from analytics.sources.report import IngestReport
+    from analytics.sources.reports.report import IngestReport
     from analytics.sources.spec import Preparation
 
 T = TypeVar("T")

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.plans.populations import unequal_cells
-from analytics.sql.render import DIALECTS, quoted, render_integer
+from analytics.sql.terms.render import DIALECTS, quoted, render_integer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.plans.populations import Population
     from analytics.sources.local_table import LocalTable
-    from analytics.sql.render import Dialect
+    from analytics.sql.terms.render import Dialect
 
 Kind = Literal["difference", "part"]
 MOST_COUNTED: Final = 1_000

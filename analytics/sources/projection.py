@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from analytics.errors import SchemaMismatchError
 from analytics.sources.cells import cell_text, text_literal
 from analytics.sources.spec import DEFAULT_VIEW
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

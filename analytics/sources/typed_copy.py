@@ -25,10 +25,10 @@ import duckdb
 
 from analytics.sources.cleaning import RULES_VERSION
 from analytics.sources.formats.contents import digest_of
-from analytics.sources.report import ColumnReport, IngestReport
+from analytics.sources.reports.report import ColumnReport, IngestReport
 from analytics.sources.spec import DEFAULT_VIEW
 from analytics.sources.steps.step import StepReport
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path

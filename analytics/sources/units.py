@@ -22,7 +22,7 @@ from analytics.errors import SchemaMismatchError
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.sources.cells import FLOATS, INTEGERS, base_type
 from analytics.sources.cleaning import find_column
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.sql.functions import Functions
-    from analytics.sql.numeric import Numeric
+    from analytics.sql.terms.numeric import Numeric
 
 MAX_GROUPS = 10_000
 MAX_OUTPUTS = 200

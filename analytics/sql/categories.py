@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar
 
-from analytics.sql.expressions import ColumnIndex, Member
-from analytics.sql.numeric import Numeric
+from analytics.sql.terms.expressions import ColumnIndex, Member
+from analytics.sql.terms.numeric import Numeric
 from analytics.sql.wildcards import Wildcards
 from analytics.text_tables import listed
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from analytics.schema import NumericColumn
 from analytics.schema.numbers import format_decimal
-from analytics.sql.expressions import ColumnIndex, Compare, Literal
+from analytics.sql.terms.expressions import ColumnIndex, Compare, Literal
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-    from analytics.sql.expressions import Condition
     from analytics.sql.scope import Scope
+    from analytics.sql.terms.expressions import Condition
 
 _SHOWN_EDGES = 20
 

@@ -17,8 +17,8 @@ from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn, Ta
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analytics.sql.expressions import Condition
-    from analytics.sql.numeric import Numeric
+    from analytics.sql.terms.expressions import Condition
+    from analytics.sql.terms.numeric import Numeric
 
 GroupColumn = NumericColumn | CategoricalColumn | BooleanColumn
 

@@ -18,7 +18,9 @@ from sqlglot import exp
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.sql.categories import Category, Text, category_compared, category_like
 from analytics.sql.edges import object_to_cuts
-from analytics.sql.expressions import (
+from analytics.sql.functions import called, forms_of
+from analytics.sql.query import Clause
+from analytics.sql.terms.expressions import (
     Both,
     ColumnIndex,
     Compare,
@@ -32,9 +34,8 @@ from analytics.sql.expressions import (
     Missing,
     Not,
 )
-from analytics.sql.extent import ExpressionLimitError
-from analytics.sql.functions import called, forms_of
-from analytics.sql.numeric import (
+from analytics.sql.terms.extent import ExpressionLimitError
+from analytics.sql.terms.numeric import (
     MIRROR,
     Numeric,
     add,
@@ -45,7 +46,6 @@ from analytics.sql.numeric import (
     negate,
     truth,
 )
-from analytics.sql.query import Clause
 
 if TYPE_CHECKING:
     from collections.abc import Callable

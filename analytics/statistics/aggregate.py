@@ -17,22 +17,22 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from analytics.errors import InvalidRequestError
-from analytics.sql.expressions import bounds
 from analytics.sql.query import Form
+from analytics.sql.terms.expressions import bounds
 from analytics.statistics.blocks import BlockSpec, Measure, count_of
-from analytics.statistics.bounded import Span, ends_of, number_of
-from analytics.statistics.estimates import Estimate
-from analytics.statistics.intervals import SumInterval
+from analytics.statistics.uncertainty.bounded import Span, ends_of, number_of
+from analytics.statistics.uncertainty.estimates import Estimate
+from analytics.statistics.uncertainty.intervals import SumInterval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analytics.schema import Table
-    from analytics.sql.expressions import Integer
+    from analytics.sql.terms.expressions import Integer
     from analytics.statistics.aims import Aim
-    from analytics.statistics.estimates import Parts
-    from analytics.statistics.noise_law import NoiseLaw
-    from analytics.statistics.sampling import Sampled, Sampling
+    from analytics.statistics.uncertainty.estimates import Parts
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.sampling import Sampled, Sampling
 
 Range = tuple[Fraction | float, Fraction | float]
 
@@ -94,7 +94,7 @@ class Shift:
 def shift_of(argument: Integer) -> Shift:
     """How sums behind a private mean are centered: around the middle of the bounds, squares around 5/8 of their largest.
 
-    At 5/8 the three moments of a row have the least joint norm (``analytics.plans.noise_split``).
+    At 5/8 the three moments of a row have the least joint norm (``analytics.plans.noise.noise_split``).
     """
     lower, upper = bounds(argument)
     center = (lower + upper) // 2

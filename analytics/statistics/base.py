@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import BoundQuery
     from analytics.statistics.arguments import Arguments, Parameter
     from analytics.statistics.blocks import BlockSpec, JointNorm
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
 

@@ -17,7 +17,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Final
 
 from analytics.schema import IdentifierColumn
-from analytics.sql.expressions import (
+from analytics.sql.terms.expressions import (
     Both,
     ColumnIndex,
     Compare,

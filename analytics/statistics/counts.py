@@ -28,7 +28,7 @@ from smpc.operations.selection import all_of
 if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints
-    from analytics.statistics.revealed import Hidden
+    from analytics.statistics.hidden.revealed import Hidden
     from smpc.session import Session
     from smpc.sharing import Shared
 

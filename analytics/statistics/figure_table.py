@@ -23,8 +23,8 @@ from analytics.schema import NumericColumn
 from analytics.sql.grouping import labels_of
 from analytics.statistics.base import MINIMUM_CELL, Answer
 from analytics.statistics.counts import WholeTable
-from analytics.statistics.delta_method import LEVEL, Figure
 from analytics.statistics.grids import coarser
+from analytics.statistics.uncertainty.delta_method import LEVEL, Figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.arguments import Arguments
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 MAX_CELLS: Final = 1_000

@@ -2,7 +2,7 @@
 
 Layer:       federation.aggregation.service, the topmost module of this package. Two processes; neither imports torch.
 Terms:       to *agree* is to derive, from a request and a complete ledger entry, the manifest of its attempt and the
-             receivers of its sum; the helper's process hands in the function (``federation.training.entry_check``).
+             receivers of its sum; the helper's process hands in the function (``federation.training.rounds.entry_check``).
 Guarantees:  the aggregator never sees a plaintext, the key holder never a single site's ciphertext. Both take part
              only in an attempt whose entry is complete, and derive its manifest from that entry alone. The aggregator
              takes one update of each site of the cohort, over that site's own channel; a repeated update with the

@@ -20,7 +20,7 @@ from federation.audit.kept_texts import load_texts, text_line, texts_beside
 from federation.audit.moments import moment, moment_after
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import load_site
-from federation.node.refusals import FILE, RefusalReport, read_refusals
+from federation.node.records.refusals import FILE, RefusalReport, read_refusals
 from privacy_accounting.audit.selection import Selection
 from privacy_accounting.audit.statement import statement as _statement
 
@@ -213,8 +213,8 @@ def copy_texts(site: str | Path, out: str | Path) -> Fetched:
         OSError: the file cannot be written.
     """
     from federation.audit.fetch import Fetched
-    from federation.node.request_texts import FILE as TEXTS
-    from federation.node.request_texts import read_texts
+    from federation.node.records.request_texts import FILE as TEXTS
+    from federation.node.records.request_texts import read_texts
 
     config = load_site(Path(site))
     name, found = config.file.site, read_texts(config.state / TEXTS)
@@ -242,7 +242,7 @@ def differences(site: str | Path) -> DifferenceReport:
     """
     from federation.audit.exact_pairs import exact_requests, small_differences
     from federation.node.ledger.storage import read_ledger
-    from federation.node.request_texts import FILE as TEXTS
+    from federation.node.records.request_texts import FILE as TEXTS
     from federation.node.site_process import open_sources
     from privacy_accounting.audit.statement import statement_of
 

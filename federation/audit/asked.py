@@ -19,9 +19,9 @@ from federation.protocol.request import Request
 from federation.requests.kinds.registry import KINDS
 from federation.requests.planning import plan_request
 from federation.requests.question_text import question_text
-from federation.training.entry_check import terms_of
-from federation.training.helpers import key_of
-from federation.training.round_plan import plan_of_request
+from federation.training.rounds.entry_check import terms_of
+from federation.training.rounds.round_plan import plan_of_request
+from federation.training.running.helpers import key_of
 from federation.training.task import KIND as TRAINING
 from privacy_accounting.decimals import format_decimal
 from smpc.errors import SmpcError

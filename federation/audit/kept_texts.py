@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
-from federation.node.request_texts import FILE, read_texts
+from federation.node.records.request_texts import FILE, read_texts
 from federation.protocol.request import request_hash
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from crossward.base_error import CrosswardError
 from federation.audit.account import AskedLine
 from federation.audit.exact_pairs import SmallDifference, remark_of
 from federation.display.terminal import grid, left_tables, plain
-from federation.node.refusals import RefusedRequest
+from federation.node.records.refusals import RefusedRequest
 from federation.protocol.request import Request
 from federation.requests.question_text import question_text
 from privacy_accounting.decimals import format_decimal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from federation.audit.account import Account
     from federation.audit.exact_pairs import DifferenceReport
-    from federation.node.refusals import RefusalReport
+    from federation.node.records.refusals import RefusalReport
 
 FORMULA = ("=", "+", "-", "@")
 LEFT = frozenset(

@@ -15,27 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from federation.cli import (
-    analyst,
-    audit,
-    count,
-    cube,
-    demo,
-    enrol,
-    evaluate,
-    found,
-    harmonise,
-    ledger,
-    mine,
-    operate,
-    preflight,
-    quality,
-    renew,
-    schema,
-    stats,
-    train,
-)
+from federation.cli import audit, demo, evaluate, harmonise, ledger, operate, schema, train
 from federation.cli.examples import add_examples
+from federation.cli.founding import enrol, found, renew
 from federation.cli.outcome import (
     DONE,
     FAILED,
@@ -48,6 +30,7 @@ from federation.cli.outcome import (
     stopped,
     without_permission,
 )
+from federation.cli.questions import analyst, count, cube, mine, preflight, quality, stats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

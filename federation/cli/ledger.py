@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from federation.cli import amend_agreement, amend_roles, amend_tables, amendments, site_amendments
+from federation.cli.amending import amend_agreement, amend_roles, amend_tables, amendments, site_amendments
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import UsageError
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from federation.cli.gate import Require, RequireEpsilon, read_gate
 from federation.cli.options import AsJson, ConsortiumFile, IdentityFile, open_session, print_json
 from federation.cli.outcome import OURS, REFUSED, printable, sentence
-from federation.cli.output_file import output_file
+from federation.cli.questions.gate import Require, RequireEpsilon, read_gate
+from federation.cli.questions.output_file import output_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from federation.cli.output_file import OutputFile
+    from federation.cli.questions.output_file import OutputFile
     from federation.client.session import Session
-    from federation.training.outcome import Outcome, Progress
+    from federation.training.running.outcome import Outcome, Progress
     from federation.training.task import TrainingTask
 
 

@@ -18,12 +18,12 @@ from federation.protocol.messages import (
     Health,
     HealthAsk,
 )
+from privacy_accounting.ledger.changes.members_change import MembersChange
 from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.members_change import MembersChange
 from smpc.errors import SmpcError
 
 if TYPE_CHECKING:
-    from federation.consortium.amendments import Amendment
+    from federation.consortium.amending.amendments import Amendment
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.channel_pool import ChannelPool
     from federation.protocol.messages import BudgetAnswer

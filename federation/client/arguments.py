@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
-from analytics.plans.mechanisms import MECHANISMS
+from analytics.plans.noise.mechanisms import MECHANISMS
 from privacy_accounting.decimals import as_fraction, format_decimal, parse_decimal
 from privacy_accounting.errors import InvalidCostError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
 
-    from analytics.plans.mechanisms import Mechanism
+    from analytics.plans.noise.mechanisms import Mechanism
 
 _PAIR = 2
 Questions = str | Sequence[str] | Sequence[tuple[str, object]]

@@ -3,7 +3,7 @@
 Layer:       federation.client.checkpoint_file.
 Guarantees:  the file holds an earlier or the present checkpoint, and never half of one. Only its owner may read it. No
              earlier checkpoint is written over by another run.
-See instead: what a checkpoint says (``federation.training.checkpoint``).
+See instead: what a checkpoint says (``federation.training.running.checkpoint``).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
-from federation.client.answer_store import carry_answers, take_carried_answers
+from federation.client.kept.answer_store import carry_answers, take_carried_answers
 from federation.client.session import Session
 from federation.consortium.consortium_file import (
     Consortium,

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
 from federation.client.administration import Administered
 from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism_of
-from federation.client.by_accuracy import goal_if_any, promise
-from federation.client.cubes import Cubes
 from federation.client.described import Described
-from federation.client.kept_answers import KeptAnswers
-from federation.client.named_statistic import PURPOSE, NamedStatistic
-from federation.client.preflight import Preflights
+from federation.client.kept.kept_answers import KeptAnswers
+from federation.client.questions.by_accuracy import goal_if_any, promise
+from federation.client.questions.cubes import Cubes
+from federation.client.questions.named_statistic import PURPOSE, NamedStatistic
+from federation.client.questions.preflight import Preflights
+from federation.client.questions.quotes import Quoting
 from federation.client.queueing import QuestionQueue
-from federation.client.quotes import Quoting
 from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
 from federation.client.trains import Trains

@@ -13,10 +13,10 @@ from analytics.errors import InvalidRequestError
 from analytics.mining.request import DEFAULT_CANDIDATES, Basket, MiningRequest, NestedSupports
 from analytics.mining.result import Keep, check_choice, check_limits, chosen
 from analytics.statistics.other_names import PART_OF, REFUSED
+from analytics.statistics.profiles.requirements import STATISTIC
 from analytics.statistics.registry import STATISTICS
-from analytics.statistics.requirements import STATISTIC
 from federation.client.arguments import exact_number, names_of
-from federation.client.gate import checked
+from federation.client.questions.gate import checked
 from federation.client.schema_view import SchemaView
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.result import MiningResult
     from analytics.statistics.base import Answer
-    from analytics.statistics.quality_answer import QualityAnswer
+    from analytics.statistics.profiles.quality_answer import QualityAnswer
     from federation.consortium.consortium_file import Consortium
     from federation.requests.explanation import Explanation
 

@@ -1,7 +1,7 @@
 """The part of a session that trains models.
 
 Layer:       federation.client.trains, below session.
-See instead: questions (``federation.client.session``), how a training runs (``federation.training.coordinator``).
+See instead: questions (``federation.client.session``), how a training runs (``federation.training.running.coordinator``).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.channel_pool import ChannelPool
-    from federation.training.checkpoint import Checkpoint
     from federation.training.estimators import FederatedModel
     from federation.training.evaluation import Evaluation
-    from federation.training.outcome import Outcome, Progress
-    from federation.training.round_plan import RunPlan
+    from federation.training.rounds.round_plan import RunPlan
+    from federation.training.running.checkpoint import Checkpoint
+    from federation.training.running.outcome import Outcome, Progress
+    from federation.training.running.training_run import Training
     from federation.training.task import TrainingTask
-    from federation.training.training_run import Training
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class Trains:
             ConfigError: the file was edited, or is of another run, task, analyst or consortium.
             SiteUnavailableError: besides: the key holder has not got the sums of the run any more.
         """
-        from federation.training.checkpoint import Checkpoint
+        from federation.training.running.checkpoint import Checkpoint
 
         place = Path(checkpoint)
         earlier = Checkpoint.from_bytes(read(place), self._identity)
@@ -154,7 +154,7 @@ class Trains:
         return self._training(task).fits()
 
     def _training(self, task: TrainingTask, checkpoint: Checkpoint | None = None) -> Training:
-        from federation.training.training_run import Training
+        from federation.training.running.training_run import Training
 
         return Training(
             consortium=self._founded,

@@ -6,7 +6,7 @@ Terms:       a *terms file* is TOML in the form of a consortium file with only w
              ``exact_dimensions``, ``rows_max`` and ``guessed``. What it does not name stays.
 Guarantees:  equal terms have one text. Terms take nothing away by their form; what they put in place of a present column
              must be wider (``analytics.schema.widening``).
-See instead: the entry (``privacy_accounting.ledger.agreement_change``), the agreement in force (``consortium_file``).
+See instead: the entry (``privacy_accounting.ledger.changes.agreement_change``), the agreement in force (``consortium_file``).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from analytics.errors import SchemaError
 from analytics.schema import Schema
 from analytics.schema.widening import widening_mistakes
 from federation.consortium.consortium_model import Floor
-from federation.consortium.file_reading import validated
+from federation.consortium.file_format.file_reading import validated
 from federation.errors import ConfigError
 from privacy_accounting.decimals import format_decimal
-from privacy_accounting.ledger.agreement_change import MAX_TERMS
+from privacy_accounting.ledger.changes.agreement_change import MAX_TERMS
 
 _KEYS: Final = ("minimum_cell", "floor", "tables")
 _OF_PRESENT: Final = ("columns", "exact_dimensions", "rows_max", "guessed")

@@ -22,19 +22,19 @@ from analytics.schema import Schema
 from federation.consortium.agreement_terms import AgreementTerms
 from federation.consortium.consortium_model import ConsortiumFile, Member
 from federation.consortium.disagreements import disagreements
-from federation.consortium.file_kinds import CONSORTIUM, expect_kind
-from federation.consortium.file_reading import read_toml, validated
+from federation.consortium.file_format.file_kinds import CONSORTIUM, expect_kind
+from federation.consortium.file_format.file_reading import read_toml, validated
 from federation.consortium.members_file import MEMBERS_FILE, load_members, read_changes
 from federation.errors import ConfigError
 from privacy_accounting.ledger.agreements import Amended
-from privacy_accounting.ledger.members import Members
-from privacy_accounting.ledger.roles import Roles
+from privacy_accounting.ledger.parties.members import Members
+from privacy_accounting.ledger.parties.roles import Roles
 from smpc.computing_sites import ThreeSites
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from privacy_accounting.ledger.members_change import MembersChange
+    from privacy_accounting.ledger.changes.members_change import MembersChange
 
 FILE_NAME = "consortium.toml"
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from federation.consortium.computing_sites import Computation  # noqa: TC001 - pydantic reads it
-from federation.consortium.file_types import Address, Hex32, Model, Name, Number, Positive, Share
+from federation.consortium.file_format.file_types import Address, Hex32, Model, Name, Number, Positive, Share
 
 MIN_SITES, MAX_SITES = 2, 8
 SUB_BUDGETS = ("query", "mining", "training")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from federation.consortium.file_kinds import HELPER, expect_kind, mistake_text
-from federation.consortium.file_types import Address  # noqa: TC001  pydantic reads it at run time
+from federation.consortium.file_format.file_kinds import HELPER, expect_kind, mistake_text
+from federation.consortium.file_format.file_types import Address  # noqa: TC001  pydantic reads it at run time
 from federation.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """Where the files of a renewal lie: beside the identity that they renew.
 
 Layer:       federation.consortium.identity_paths. Pure.
-See instead: making these files (``federation.setup.renewing``), the exchange (``federation.identity.next_identity``).
+See instead: making these files (``federation.setup.several_machines.renewing``), the exchange
+             (``federation.identity.next_identity``).
 """
 
 from __future__ import annotations

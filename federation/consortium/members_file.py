@@ -7,7 +7,7 @@ Terms:       a *members file* holds, in their order, the complete entries of one
 Guarantees:  each entry is accepted only with the signatures of all sites that are members with it, by the keys that the
              consortium file and the entries before it give. So no member alone, nor the authority, adds a site or renews
              a key. A file that lacks the last entries is an older state, never another one.
-See instead: the ledger itself (``privacy_accounting.ledger.members``), who may be called
+See instead: the ledger itself (``privacy_accounting.ledger.parties.members``), who may be called
              (``federation.identity.certificates.trust_of``).
 """
 
@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.agreements import Agreements
 from privacy_accounting.ledger.canonical_json import Fields, decode, encode
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.members_change import MembersChange
+from privacy_accounting.ledger.changes.role_change import RoleChange
 from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.members_change import MembersChange
-from privacy_accounting.ledger.role_change import RoleChange
-from privacy_accounting.ledger.roles import Roles
+from privacy_accounting.ledger.parties.roles import Roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from privacy_accounting.ledger.agreements import Amended
-    from privacy_accounting.ledger.members import Members
+    from privacy_accounting.ledger.parties.members import Members
 
 MEMBERS_FILE: Final = "members.json"
 MAX_BYTES: Final = 1 << 20

@@ -5,7 +5,7 @@ Guarantees:  plans and their noise are made for the remaining sites. Where one o
              requests that need comparisons or products are refused before their charge: the other two could read what
              they share. The agreement's digest, which opens the ledger and stands in every request, does not change.
              A plan is derived again under the members of its time, or not at all.
-See instead: removing a site (``federation.consortium.amendments``).
+See instead: removing a site (``federation.consortium.amending.amendments``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from federation.errors import ConfigError
-from privacy_accounting.ledger.members_change import MembersChange
+from privacy_accounting.ledger.changes.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

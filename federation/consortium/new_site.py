@@ -3,7 +3,7 @@
 Layer:       federation.consortium.new_site, above consortium_file. Pure.
 Guarantees:  an amendment is refused whose site takes the name or the address of another member. The words name every
              quantity that follows from the number of sites.
-See instead: whether the ledger allows it (``federation.consortium.site_changes``).
+See instead: whether the ledger allows it (``federation.consortium.amending.site_changes``).
 """
 
 from __future__ import annotations

@@ -17,14 +17,14 @@ from pydantic import Field, model_validator
 from analytics.errors import MappingError, SchemaMismatchError
 from analytics.sources.formats import kind_of, server_kind_of
 from analytics.sources.formats.fhir import FhirFormat, ViewDefinition
-from analytics.sources.report import MOST_MISFITS
+from analytics.sources.reports.report import MOST_MISFITS
 from analytics.sources.servers.access import ServerAccess
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
-from federation.consortium.admissions import ADMISSION_FILE, Admission
+from federation.consortium.admission.admissions import ADMISSION_FILE, Admission
 from federation.consortium.consortium_file import Consortium, consortium_path, load_consortium
-from federation.consortium.file_kinds import SITE, expect_kind
-from federation.consortium.file_reading import read_toml, validated
-from federation.consortium.file_types import Address, Model, Name, Positive, Share
+from federation.consortium.file_format.file_kinds import SITE, expect_kind
+from federation.consortium.file_format.file_reading import read_toml, validated
+from federation.consortium.file_format.file_types import Address, Model, Name, Positive, Share
 from federation.consortium.identity_paths import next_identity, next_key
 from federation.consortium.ledger_location import LedgerLocation
 from federation.consortium.limits import Limits
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from analytics.sources.spec import Preparation
     from federation.consortium.consortium_model import Member
     from privacy_accounting.ledger.agreements import Amended
-    from privacy_accounting.ledger.members_change import MembersChange
+    from privacy_accounting.ledger.changes.members_change import MembersChange
 
 FILE_NAME = "site.toml"
 

@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from federation.consortium.approvals import SOON_DAYS
+from federation.consortium.admission.approvals import SOON_DAYS
 from federation.consortium.consortium_file import consortium_path, load_consortium
 from federation.consortium.genesis import genesis_body
 from federation.consortium.site_file import load_site

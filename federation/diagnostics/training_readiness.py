@@ -13,7 +13,7 @@ from federation.training.local_update import load_cases
 
 if TYPE_CHECKING:
     from analytics.sources import LocalTable
-    from federation.training.round_plan import RunPlan
+    from federation.training.rounds.round_plan import RunPlan
 
 
 def findings(plan: RunPlan, source: LocalTable, *, limit_s: float | None = None) -> tuple[str, ...]:

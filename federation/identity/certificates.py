@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from federation.consortium.approvals import SOON_DAYS
-from federation.consortium.file_types import name_mistake
+from federation.consortium.admission.approvals import SOON_DAYS
+from federation.consortium.file_format.file_types import name_mistake
 from federation.errors import ConfigError
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import PeerName, Trust, check_peer, peer_name

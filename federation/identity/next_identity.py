@@ -5,7 +5,7 @@ Terms:       the *next* identity is the certificate and key that a member renews
              as ``NAME.next.pem``, and before it has a certificate as ``NAME.next.key``.
 Guarantees:  the present identity is exchanged only where the keys of the ledger name the next one. The earlier identity is
              kept as ``NAME.NUMBER.pem``; at every moment the identity file is whole. Each step can be run again.
-See instead: making and certifying the next key (``federation.setup.renewing``).
+See instead: making and certifying the next key (``federation.setup.several_machines.renewing``).
 """
 
 from __future__ import annotations

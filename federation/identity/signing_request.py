@@ -3,7 +3,7 @@
 Layer:       federation.identity.signing_request, above authority.
 Guarantees:  a request that reads is signed by the key that it names, and names one member. A certificate takes its names
              from the invitation and only the key from the request.
-See instead: who certifies it (``authority``), the answer that holds it (``federation.consortium.invitations``).
+See instead: who certifies it (``authority``), the answer that holds it (``federation.consortium.admission.invitations``).
 Source:      RFC 2986 (PKCS #10), RFC 8410 (Ed25519 in requests).
 """
 

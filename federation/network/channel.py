@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from privacy_accounting.ledger.roles import Roles
+    from privacy_accounting.ledger.parties.roles import Roles
     from smpc.transport.mesh import FirstFrame, Mesh
 
 MESSAGE_BYTES = 1 << 22

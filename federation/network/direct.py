@@ -4,7 +4,7 @@ Layer:       federation.network.direct, beside tls; uses its transport without i
 Guarantees:  a member says nothing before the certificate at the other end has the fingerprint of its invitation. The
              founder reads at most ``HEAD_BYTES`` and ``FILE_BYTES`` of a caller, each within ``STEP_S``; few callers are
              served at once, and each address only so often.
-See instead: what the messages say (``federation.consortium.deliveries``), connections of members (``tls``).
+See instead: what the messages say (``federation.consortium.admission.deliveries``), connections of members (``tls``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from federation.consortium.approvals import MAX_BYTES
-from federation.consortium.deliveries import FILE_BYTES, HEAD_BYTES, NONCE_BYTES
+from federation.consortium.admission.approvals import MAX_BYTES
+from federation.consortium.admission.deliveries import FILE_BYTES, HEAD_BYTES, NONCE_BYTES
 from federation.errors import ConfigError
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connecting.listener import Listener

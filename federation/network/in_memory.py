@@ -13,7 +13,7 @@ from smpc.transport.memory import Inbox, memory_meshes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from privacy_accounting.ledger.roles import Roles
+    from privacy_accounting.ledger.parties.roles import Roles
     from smpc.transport.mesh import FirstFrame, Mesh
 
 _OTHER: Final = "the other end"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from federation.consortium.consortium_file import Consortium
-    from privacy_accounting.ledger.roles import Roles
+    from privacy_accounting.ledger.parties.roles import Roles
     from smpc.transport.connection import Connection
     from smpc.transport.data_plane import DataPlane
     from smpc.transport.mesh import FirstFrame, Mesh

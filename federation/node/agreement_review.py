@@ -3,21 +3,22 @@
 Layer:       federation.node.agreement_review, above site_process; beside the running node.
 Guarantees:  a site whose view lacks a column, or whose file lacks a table, of the amended agreement is named so to its own
              administrator, and nothing is approved. Nothing is written, and nothing leaves the site.
-See instead: the amendment (``federation.consortium.agreement_amendments``), the same check at a start (``site_process``).
+See instead: the amendment (``federation.consortium.amending.agreement_amendments``), the same check at a start
+             (``site_process``).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from federation.consortium.agreement_amendments import amended_agreement, consequences
+from federation.consortium.amending.agreement_amendments import amended_agreement, consequences
 from federation.node.ledger.present_members import in_force
 from federation.node.site_process import open_sources
 from federation.requests.site_policy import check_tables
-from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
 
 if TYPE_CHECKING:
-    from federation.consortium.amendments import Amendment
+    from federation.consortium.amending.amendments import Amendment
     from federation.consortium.site_file import SiteConfig
     from privacy_accounting.ledger.state import ChainState
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from federation.consortium.amendments import Amendment
+from federation.consortium.amending.amendments import Amendment
 from federation.consortium.members_file import write_members
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.node.budget_report import budget_rows
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from federation.network.channel import Channel, Network
     from federation.node.ledger.replication import LedgerReplication
     from federation.node.query_service import QueryService
-    from federation.node.request_records import RequestRecords
+    from federation.node.records.request_records import RequestRecords
     from federation.node.request_services import RequestServices
     from federation.node.request_state import OpenRequest
     from federation.protocol.codec import Message

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
-from federation.consortium.agreement_amendments import amended_agreement
+from federation.consortium.amending.agreement_amendments import amended_agreement
+from federation.consortium.amending.present_roles import check_role_change
+from federation.consortium.amending.table_amendments import check_in_schema
 from federation.consortium.genesis import genesis_body
 from federation.consortium.limits import Limits
 from federation.consortium.membership import restrict_to_members
-from federation.consortium.present_roles import check_role_change
-from federation.consortium.table_amendments import check_in_schema
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
@@ -37,8 +37,8 @@ from federation.node.ledger.replication import LedgerReplication
 from federation.node.preflight.service import PreflightService
 from federation.node.preflight.source_checks import SourceChecks
 from federation.node.query_service import QueryService
+from federation.node.records.request_records import RequestRecords
 from federation.node.request_handler import RequestHandler
-from federation.node.request_records import RequestRecords
 from federation.node.request_services import RequestServices, TrainingService
 from federation.node.request_state import RequestStates
 from federation.node.training_node import TrainingNode
@@ -46,13 +46,13 @@ from federation.protocol.messages import Health
 from federation.requests.planning import check_signature
 from federation.requests.site_policy import at_least
 from privacy_accounting.errors import AccountingError
-from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.role_change import RoleChange
+from privacy_accounting.ledger.changes.table_version import TableVersion
 from privacy_accounting.ledger.contents import Change, Charge, Exact
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import EVERY
-from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.storage.uncharged import BEGINNING
-from privacy_accounting.ledger.table_version import TableVersion
 from smpc.dealer.pool import Pool
 from smpc.engine.arithmetic import CRYPTEN, prepare_engine
 from smpc.errors import PeerRejectedError
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
     from analytics.sources import LocalTable
     from analytics.sources.spec import SourceSpec
-    from federation.consortium.administrator_approvals import Approvals
+    from federation.consortium.amending.administrator_approvals import Approvals
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.consortium_model import Member
     from federation.consortium.site_file import Policy
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from federation.protocol.messages import Ask
     from federation.training.estimators import FederatedModel
     from privacy_accounting.ledger.entries import Body
-    from privacy_accounting.ledger.roles import Roles
+    from privacy_accounting.ledger.parties.roles import Roles
     from privacy_accounting.ledger.storage.store import Store
 
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.errors import SchemaMismatchError
 from analytics.sources import open_table
 from analytics.sources.formats import ENDINGS
-from federation.consortium.administrator_approvals import Approvals
+from federation.consortium.amending.administrator_approvals import Approvals
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import FILE_NAME, load_site
 from federation.errors import ConfigError, SiteUnavailableError

@@ -15,9 +15,9 @@ from federation.aggregation.update_cipher import UpdateCipher
 from federation.node.admission.training import TrainingAdmission
 from federation.node.ledger.late_entry import accept_entry
 from federation.paillier.cipher import Encryptor
-from federation.training.entry_check import EntryCheck
-from federation.training.helpers import helpers_of, key_of, no_helpers
 from federation.training.own_models import OwnModels
+from federation.training.rounds.entry_check import EntryCheck
+from federation.training.running.helpers import helpers_of, key_of, no_helpers
 from federation.training.site_worker import SiteTrainer
 
 if TYPE_CHECKING:

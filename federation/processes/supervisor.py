@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from federation.consortium.file_reading import read_toml
+from federation.consortium.file_format.file_reading import read_toml
 from federation.consortium.folders import Folders
 from federation.errors import ConfigError
 from federation.processes.worker import READY, NodeSpec, nodes_of, run_node

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import InvalidRequestError
-from federation.consortium.file_types import NAME
+from federation.consortium.file_format.file_types import NAME
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:

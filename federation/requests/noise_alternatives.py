@@ -5,7 +5,7 @@ Terms:       *success* is how often the best attacker, who holds everything but 
              the answer: ``(exp(epsilon) + delta) / (1 + exp(epsilon))``; a coin guesses half.
 Guarantees:  from public facts alone. Without a budget's present state, shares are those of the allowance that the
              sub-budget was founded with. A mechanism that cannot be had says why.
-See instead: which noise ``auto`` takes (``analytics.plans.mechanisms``).
+See instead: which noise ``auto`` takes (``analytics.plans.noise.mechanisms``).
 Source:      success: the largest sum of the two error-free rates under (epsilon, delta), Kairouz, Oh, Viswanath 1311.0776.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analytics.errors import AnalyticsError
-from analytics.plans.mechanisms import MECHANISMS, worst_units
+from analytics.plans.noise.mechanisms import MECHANISMS, worst_units
 from analytics.plans.plan import make_plan
 from federation.consortium.genesis import population_budget
 from federation.requests.private_terms import private_terms

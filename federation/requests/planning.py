@@ -18,8 +18,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from analytics.errors import InvalidRequestError
+from federation.consortium.amending.present_roles import last_key_of_analyst
 from federation.consortium.membership import other_agreement
-from federation.consortium.present_roles import last_key_of_analyst
 from federation.errors import RequestRejectedError
 from federation.protocol.request import REQUEST_TAG, Request, request_hash
 from federation.requests.kinds.registry import KINDS

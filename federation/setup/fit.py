@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import SchemaMismatchError
 from analytics.schema import CategoricalColumn
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 from federation.errors import ConfigError
 from federation.setup.infer_column import column_types
 

@@ -20,7 +20,7 @@ import tomlkit
 from analytics.schema.columns import MAX_GRID, MAX_TEXT
 from analytics.sources.cells import DATES, NUMBERS, base_type, text_literal, text_number
 from analytics.sources.units import normal_text
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:

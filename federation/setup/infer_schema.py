@@ -24,7 +24,7 @@ from analytics.schema import Schema
 from analytics.sources import SourceSpec
 from analytics.sources.cells import NUMBERS
 from analytics.sources.spec import DEFAULT_VIEW
-from federation.consortium.file_types import name_mistake
+from federation.consortium.file_format.file_types import name_mistake
 from federation.errors import ConfigError
 from federation.setup.create import create_consortium
 from federation.setup.fit import check_fit

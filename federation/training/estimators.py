@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from federation.training.models.base import Model
-    from federation.training.outcome import Outcome, Progress
-    from federation.training.round_plan import RunPlan
+    from federation.training.rounds.round_plan import RunPlan
+    from federation.training.running.outcome import Outcome, Progress
 
 MAX_FILE_BYTES: Final = 1 << 24
 _FITTED: Final = ("n_iter_", "history_", "feature_names_out_")

@@ -22,7 +22,7 @@ from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
 from federation.training.features import BINARY, Floats
 from federation.training.models.score_histogram import N_BINS
-from federation.training.round_plan import GRID
+from federation.training.rounds.round_plan import GRID
 from federation.training.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from federation.training.estimators import FederatedModel
-    from federation.training.outcome import Outcome
+    from federation.training.running.outcome import Outcome
 
 _HALF: Final = N_BINS // 2
 _GROUPS: Final = 5

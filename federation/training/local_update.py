@@ -29,14 +29,14 @@ from analytics.errors import LocalTimeoutError, SourceLostError
 from federation.errors import UpdateRejectedError
 from federation.training.features import Cases, Floats
 from federation.training.optimizer import floats_of
-from federation.training.round_plan import GRID, LOSS_CLIP
+from federation.training.rounds.round_plan import GRID, LOSS_CLIP
 from federation.training.strategies.base import PrivateForm
 from privacy_accounting.noise import discrete_gaussian
 
 if TYPE_CHECKING:
     from analytics.sources import LocalTable
     from federation.training.optimizer import Descent
-    from federation.training.round_plan import RoundPlan, RunPlan
+    from federation.training.rounds.round_plan import RoundPlan, RunPlan
     from privacy_accounting.noise import ByteSource
 
 LOG: Final = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from federation.training.estimators import FederatedModel
-    from federation.training.round_plan import RunPlan
+    from federation.training.rounds.round_plan import RunPlan
 
 LOG: Final = logging.getLogger(__name__)
 _NAME_DIGITS: Final = 16

@@ -57,10 +57,10 @@ if TYPE_CHECKING:
     from federation.aggregation.update_cipher import UpdateCipher
     from federation.network.channel import Channel, Network
     from federation.protocol.codec import Message
-    from federation.training.entry_check import CheckedAttempt, EntryCheck
     from federation.training.features import Cases
     from federation.training.optimizer import Descent
-    from federation.training.round_plan import RunPlan
+    from federation.training.rounds.entry_check import CheckedAttempt, EntryCheck
+    from federation.training.rounds.round_plan import RunPlan
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.noise import ByteSource
 

@@ -29,8 +29,8 @@ from pydantic import (
     model_validator,
 )
 
-from federation.consortium.file_kinds import TASK, expect_kind
-from federation.consortium.file_types import Number
+from federation.consortium.file_format.file_kinds import TASK, expect_kind
+from federation.consortium.file_format.file_types import Number
 from federation.errors import ConfigError
 from federation.training.models.registry import DEFAULT_MODEL, MODELS
 from federation.training.optimizer import LARGEST_PARAMETER, MODEL_BITS

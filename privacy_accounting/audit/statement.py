@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.audit.chain_reader import ValidPrefix, open_file, opening, read_chain, read_entries
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
-from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.members_change import MembersChange
+from privacy_accounting.ledger.changes.order_change import OrderChange
+from privacy_accounting.ledger.changes.role_change import RoleChange
+from privacy_accounting.ledger.changes.table_version import TableVersion
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact
 from privacy_accounting.ledger.entries import Body, Entry
-from privacy_accounting.ledger.members_change import MembersChange
-from privacy_accounting.ledger.order_change import OrderChange
-from privacy_accounting.ledger.role_change import RoleChange
-from privacy_accounting.ledger.table_version import TableVersion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
 
 if TYPE_CHECKING:
     from privacy_accounting.ledger.entries import Entry

@@ -5,7 +5,7 @@ Terms:       a *clock* entry gives up the time of the entry before it; later ent
 Guarantees:  it names the one time that it gives up, so that it fits one place of one chain; it is dated before that
              time, and, like every entry, within the allowed skew of each signing site's own clock. Nothing but dates
              changes: what is spent, used, started and cancelled never depended on time.
-See instead: whether an administrator approves it (``federation.consortium.amendments``), the check of clocks
+See instead: whether an administrator approves it (``federation.consortium.amending.amendments``), the check of clocks
              (``entry_validation``).
 """
 

@@ -18,7 +18,6 @@ from privacy_accounting.budget.totals import Spend
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Event, Relation, event_to_dict
-from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.budgets import (
     budget_from_json,
     budget_to_json,
@@ -27,11 +26,12 @@ from privacy_accounting.ledger.budgets import (
     read_event,
 )
 from privacy_accounting.ledger.canonical_json import Fields, malformed
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.members_change import MembersChange
+from privacy_accounting.ledger.changes.order_change import OrderChange
+from privacy_accounting.ledger.changes.role_change import RoleChange
+from privacy_accounting.ledger.changes.table_version import TableVersion
 from privacy_accounting.ledger.clock import ClockCorrection
-from privacy_accounting.ledger.members_change import MembersChange
-from privacy_accounting.ledger.order_change import OrderChange
-from privacy_accounting.ledger.role_change import RoleChange
-from privacy_accounting.ledger.table_version import TableVersion
 from privacy_accounting.rdp import INFINITE_UNITS
 
 if TYPE_CHECKING:

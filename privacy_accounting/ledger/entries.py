@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from privacy_accounting.ledger.canonical_json import Fields, encode, malformed, parse
+from privacy_accounting.ledger.changes.members_change import MembersChange
 from privacy_accounting.ledger.contents import (
     HASH_BYTES,
     SIGNATURE_BYTES,
@@ -29,7 +30,6 @@ from privacy_accounting.ledger.contents import (
     kind_of,
     read_content,
 )
-from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING
 
 from privacy_accounting.budget.privacy_filter import PrivacyFilter
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.agreements import Agreements
 from privacy_accounting.ledger.batch import Batch
 from privacy_accounting.ledger.budgets import budget_to_json
 from privacy_accounting.ledger.canonical_json import encode
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.members_change import MembersChange
+from privacy_accounting.ledger.changes.order_change import OrderChange
+from privacy_accounting.ledger.changes.role_change import RoleChange
+from privacy_accounting.ledger.changes.table_version import FIRST, TableVersion
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     STATE_FORMAT,
@@ -33,12 +37,8 @@ from privacy_accounting.ledger.contents import (
     Snapshot,
 )
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, body_hash
-from privacy_accounting.ledger.members import Members, Succession
-from privacy_accounting.ledger.members_change import MembersChange
-from privacy_accounting.ledger.order_change import OrderChange
-from privacy_accounting.ledger.role_change import RoleChange
-from privacy_accounting.ledger.roles import Roles, founding_analysts
-from privacy_accounting.ledger.table_version import FIRST, TableVersion
+from privacy_accounting.ledger.parties.members import Members, Succession
+from privacy_accounting.ledger.parties.roles import Roles, founding_analysts
 from privacy_accounting.ledger.used_requests import UsedRequests
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from privacy_accounting.audit.selection import Selection
 from privacy_accounting.audit.statement import CHANGES, Line, Remaining, Statement, statement_of
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.errors import AccountingError
+from privacy_accounting.ledger.changes.order_change import OrderChange
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import Cancel, Charge, Exact
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.messages import Proposal, Refused, read_answer
-from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.replication.entry_validation import bodies_of
 from privacy_accounting.ledger.storage.store import Table
 

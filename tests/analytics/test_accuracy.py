@@ -13,11 +13,11 @@ from scipy import stats
 from analytics.accuracy.goal import Goal, rounded_up
 from analytics.accuracy.search import _miss, accuracy, cheapest_plan, figures_of, reaches
 from analytics.errors import InvalidRequestError
-from analytics.plans.mechanisms import worst_units
+from analytics.plans.noise.mechanisms import worst_units
 from analytics.plans.question import bind
 from analytics.results.assemble import finish
-from analytics.statistics.noise_law import NoiseLaw
-from analytics.statistics.noise_tails import beyond, combined_beyond, normal_beyond
+from analytics.statistics.uncertainty.noise_law import NoiseLaw
+from analytics.statistics.uncertainty.noise_tails import beyond, combined_beyond, normal_beyond
 from privacy_accounting.events import Relation
 from privacy_accounting.rdp import cost_units
 

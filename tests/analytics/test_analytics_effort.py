@@ -18,7 +18,7 @@ from analytics.plans.plan import PlanContext, make_plan
 from analytics.plans.question import bind
 from analytics.schema import Schema
 from analytics.sql import parse, scope
-from analytics.sql.extent import MAX_SIZE
+from analytics.sql.terms.extent import MAX_SIZE
 from analytics.sql.text import MAX_TOKENS, QuestionText
 from analytics.sql.wildcards import Wildcards
 from tests.analytics import sql_grammar as grammar

@@ -19,7 +19,7 @@ from analytics.sql.query import Form
 from analytics.statistics.aggregate import PlanColumn
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import Measure
-from analytics.statistics.estimates import Estimate, Opened
+from analytics.statistics.uncertainty.estimates import Estimate, Opened
 
 if TYPE_CHECKING:
     from analytics.plans.plan import Plan

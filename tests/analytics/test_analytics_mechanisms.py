@@ -10,12 +10,12 @@ from test_analytics_plan import CONTEXT, ROWS, UNITS, schema_of
 
 from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import InvalidRequestError
-from analytics.plans.mechanisms import MOST_WITH_ONE_HONEST, worst_units
+from analytics.plans.noise.mechanisms import MOST_WITH_ONE_HONEST, worst_units
 from analytics.plans.plan import make_plan
 from analytics.plans.question import bind
 from analytics.plans.statistic_plan import make_statistic_plan
 from analytics.results.assemble import finish, plan_cost
-from analytics.statistics.noise_law import NoiseLaw, simulation
+from analytics.statistics.uncertainty.noise_law import NoiseLaw, simulation
 from privacy_accounting.events import DistributedDiscreteLaplace, Relation
 from privacy_accounting.noise import SystemSource
 from privacy_accounting.rdp import cost_units, standalone_epsilon

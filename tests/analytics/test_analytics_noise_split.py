@@ -11,12 +11,12 @@ from test_analytics_plan import CONTEXT, ROWS, UNITS, portions_of, private, sche
 
 from analytics.errors import SchemaError
 from analytics.plans.block_layout import lay_out
-from analytics.plans.noise_calibration import calibrate
-from analytics.plans.noise_split import norm_above
+from analytics.plans.noise.noise_calibration import calibrate
+from analytics.plans.noise.noise_split import norm_above
 from analytics.plans.plan import make_plan
 from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql.expressions import bounds
+from analytics.sql.terms.expressions import bounds
 from analytics.statistics.aggregate import shift_of
 from analytics.statistics.blocks import Measure
 from privacy_accounting.events import Relation

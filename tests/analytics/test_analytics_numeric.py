@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.sql.expressions import (
+from analytics.sql.terms.expressions import (
     Choice,
     ColumnIndex,
     Compare,
@@ -23,7 +23,7 @@ from analytics.sql.expressions import (
     bounds,
     widest,
 )
-from analytics.sql.numeric import (
+from analytics.sql.terms.numeric import (
     Numeric,
     TooWideError,
     add,

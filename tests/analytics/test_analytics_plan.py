@@ -12,11 +12,11 @@ import pytest
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
 from analytics.plans.block_layout import lay_out
 from analytics.plans.cell_guards import Guard
-from analytics.plans.noise_split import Portion
+from analytics.plans.noise.noise_split import Portion
 from analytics.plans.plan import Plan, PlanContext, make_plan
 from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql.expressions import ColumnIndex
+from analytics.sql.terms.expressions import ColumnIndex
 from analytics.statistics.blocks import BlockSpec, Measure
 from privacy_accounting.events import Relation
 from privacy_accounting.rdp import epsilon, standalone_epsilon

@@ -13,9 +13,9 @@ from analytics.plans.question import bind
 from analytics.schema import Schema
 from analytics.sources import open_frame
 from analytics.sources.population_overlap import small_parts
-from analytics.sql import expressions as e
-from analytics.sql.evaluate import integer_at, truth_at
-from analytics.sql.render import render_condition, render_integer
+from analytics.sql.terms import expressions as e
+from analytics.sql.terms.evaluate import integer_at, truth_at
+from analytics.sql.terms.render import render_condition, render_integer
 
 COLUMNS = {
     "age": {"type": "numeric", "lower": 0, "upper": 9, "resolution": 1, "bins": [0, 3, 6, 9]},

@@ -14,8 +14,14 @@ from analytics.plans.question import bind
 from analytics.results.assemble import finish
 from analytics.schema import Schema
 from analytics.statistics.blocks import Measure
-from analytics.statistics.intervals import Ends, SumInterval
-from analytics.statistics.sampling import NoInterval, PoissonSampling, Rows, ShareSampling, width_of
+from analytics.statistics.uncertainty.intervals import Ends, SumInterval
+from analytics.statistics.uncertainty.sampling import (
+    NoInterval,
+    PoissonSampling,
+    Rows,
+    ShareSampling,
+    width_of,
+)
 
 COLUMNS = {
     "x": {"type": "numeric", "lower": 0, "upper": 100, "resolution": 1},

@@ -25,9 +25,9 @@ from analytics.plans.question import bind
 from analytics.plans.size_limits import MAX_BLOCKS
 from analytics.schema import Schema
 from analytics.sources import LocalTable, open_frame
-from analytics.sql.expressions import ColumnIndex, Compare, Literal, Not, Product
-from analytics.sql.extent import MAX_BITS, MAX_DEPTH, ExpressionLimitError
-from analytics.sql.render import DIALECTS
+from analytics.sql.terms.expressions import ColumnIndex, Compare, Literal, Not, Product
+from analytics.sql.terms.extent import MAX_BITS, MAX_DEPTH, ExpressionLimitError
+from analytics.sql.terms.render import DIALECTS
 from analytics.statistics.blocks import Measure
 from tests.analytics import sql_grammar as grammar
 

@@ -13,8 +13,8 @@ from analytics.results.result import TOO_FEW
 from analytics.statistics.aggregate import PlanColumn
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import Measure
-from analytics.statistics.bounded import Span
-from analytics.statistics.estimates import Opened
+from analytics.statistics.uncertainty.bounded import Span
+from analytics.statistics.uncertainty.estimates import Opened
 
 EVERY = (
     "SELECT b, COUNT(*) AS rows_, COUNT(x) AS known, SUM(x) AS s, SUM(y) AS t, AVG(x) AS m, AVG(b) AS share,"

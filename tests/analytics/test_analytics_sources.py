@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
 from analytics.schema import Schema, Table
 from analytics.sources import LocalTable, SourceSpec, open_frame, open_table
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 KEY = bytes(range(32))
 CANARY = "CANARY73519"

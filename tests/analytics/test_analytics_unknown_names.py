@@ -10,7 +10,7 @@ from analytics.schema.unknown_names import MOST_LISTED, column_hint
 from analytics.statistics.arguments import Arguments
 from analytics.statistics.registry import STATISTICS
 from federation.cli.outcome import UsageError
-from federation.cli.stats import read_arguments
+from federation.cli.questions.stats import read_arguments
 
 NUMBER = {"type": "numeric", "lower": 0, "upper": 9, "resolution": 1}
 

@@ -23,7 +23,7 @@ from analytics.results.reuse import (
     observations_of,
 )
 from analytics.schema import Schema
-from analytics.statistics.noise_law import NoiseLaw
+from analytics.statistics.uncertainty.noise_law import NoiseLaw
 from tests.analytics.conftest import SCHEMA
 
 COUNT = "SELECT COUNT(*) AS n FROM visits GROUP BY k"

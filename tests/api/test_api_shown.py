@@ -10,7 +10,7 @@ import crossward
 from analytics.errors import InvalidRequestError
 from analytics.mining.result import FrequentItemset, MiningResult, NamedRule
 from analytics.results.result import Result
-from analytics.statistics.chi_square_answer import ChiSquareAnswer
+from analytics.statistics.tables.chi_square_answer import ChiSquareAnswer
 from analytics.text_tables import MOST_ROWS, as_html, as_text
 from federation.requests.explanation import Explanation
 

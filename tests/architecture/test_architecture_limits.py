@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("privacy_accounting", "smpc", "analytics", "federation")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-MOST_LINES, MOST_FUNCTION_LINES = 450, 60
+MOST_LINES, MOST_FUNCTION_LINES, MOST_FILES = 450, 60, 16
 
 
 def functions(path):
@@ -63,3 +63,13 @@ def test_every_package_names_its_subpackages():
         )
         subpackages = [path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()]
         assert [subpackage for subpackage in subpackages if subpackage not in text] == [], package
+
+
+def test_no_folder_holds_more_files_than_a_reader_looks_over():
+    folders = {path.parent for path in FILES}
+    full = {
+        str(folder.relative_to(ROOT)): count
+        for folder in folders
+        if (count := len([each for each in folder.glob("*.py") if each.name != "__init__.py"])) > MOST_FILES
+    }
+    assert full == {}

@@ -16,7 +16,7 @@ from federation.audit.fetch import fetch_texts
 from federation.errors import ConfigError, RequestRejectedError
 from federation.identity.authority import Authority
 from federation.identity.certificates import Identity, write_private
-from federation.node import request_texts
+from federation.node.records import request_texts
 from federation.processes.launcher import Launcher
 from federation.protocol.exchange import call
 from federation.protocol.messages import Ack, TextsAnswer, TextsAsk

@@ -376,7 +376,7 @@ def test_law_every_name_of_a_question_is_in_its_line(question, kind):
 
 
 def test_refusals_as_table_csv_json_and_frame(tmp_path):
-    from federation.node.refusals import RefusalLog
+    from federation.node.records.refusals import RefusalLog
 
     with federation.local(
         dict.fromkeys(SITES, FRAME), schema=tomllib.loads(SCHEMA), deadline_s=10, engine="numpy"

@@ -1,6 +1,7 @@
 """The earlier words of the amendment commands: hidden, and the same commands for one release."""
 
-from federation.cli import amendments, ledger
+from federation.cli import ledger
+from federation.cli.amending import amendments
 from tests.cli.conftest import crossward
 
 RENAMED = {"agree": "approve", "enter": "apply"}

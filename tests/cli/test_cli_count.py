@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from federation.cli import analyst
-from federation.cli import count as command
 from federation.cli.outcome import UsageError
+from federation.cli.questions import analyst
+from federation.cli.questions import count as command
 from tests.cli.conftest import crossward
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "federation"))

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 import typer
 
-from federation.cli import analyst, mine, stats
 from federation.cli.app import app
 from federation.cli.examples import EXAMPLES, commands
+from federation.cli.questions import analyst, mine, stats
 from tests.cli.conftest import crossward, make_folder, spawned
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "federation"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli import analyst, picture_file, stats
+from federation.cli.questions import analyst, picture_file, stats
 from federation.display.accuracy import QuotedAccuracy
 from tests.cli.conftest import crossward
 

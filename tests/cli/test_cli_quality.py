@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from federation.cli import analyst, stats
+from federation.cli.questions import analyst, stats
 from tests.cli.conftest import crossward, make_folder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "federation"))

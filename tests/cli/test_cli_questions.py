@@ -5,7 +5,7 @@ import resource
 
 import pytest
 
-from federation.cli import accuracy
+from federation.cli.questions import accuracy
 from tests.cli.conftest import crossward, spawned
 
 COUNT = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex"

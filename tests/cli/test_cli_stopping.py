@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 import federation
-from federation.cli import analyst, mine, operate, outcome
+from federation.cli import operate, outcome
 from federation.cli.options import check_writable
 from federation.cli.outcome import UsageError
+from federation.cli.questions import analyst, mine
 from federation.client.spending import UNKNOWN
 from federation.consortium.folders import Folders
 from federation.errors import SiteUnavailableError

@@ -257,7 +257,7 @@ def test_cli_train_goes_on_after_ctrl_c_and_charges_no_round_twice(ran, session,
 
 def test_cli_train_an_entry_that_did_not_arrive_is_not_charged_again(ran, session, tmp_path, monkeypatch):
     """The analyst's program ends after the sequencer entered the charge of the second round, before it heard so."""
-    from federation.training.training_run import Training
+    from federation.training.running.training_run import Training
 
     file, before, charge, calls = tmp_path / "run.json", training_spent(session), Training._charged, []
 

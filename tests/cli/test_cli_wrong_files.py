@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from federation.consortium.consortium_file import load_consortium
-from federation.consortium.file_kinds import CONSORTIUM, HELPER, SITE, TASK, TERMS, expect_kind
+from federation.consortium.file_format.file_kinds import CONSORTIUM, HELPER, SITE, TASK, TERMS, expect_kind
 from federation.consortium.helper_file import load_helper
 from federation.consortium.site_file import load_site
 from federation.errors import ConfigError

@@ -6,7 +6,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from federation.cli import analyst, count
+from federation.cli.questions import analyst, count
 from federation.consortium import consortium_file
 from tests.cli.conftest import crossward
 

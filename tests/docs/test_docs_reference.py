@@ -15,7 +15,7 @@ from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.registry import STATISTICS
 from federation.audit import Account, RefusalReport
 from federation.audit.exact_pairs import DifferenceReport
-from federation.client.preflight import PreflightFinding
+from federation.client.questions.preflight import PreflightFinding
 from federation.diagnostics.finding import Finding
 from federation.node.ledger.summary import LedgerSummary
 from privacy_accounting.audit.price import PriceReport

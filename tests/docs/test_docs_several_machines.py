@@ -143,10 +143,10 @@ def listed_files(section):
 
 
 def test_every_file_of_a_later_change_is_listed_with_its_fields():
-    from federation.consortium.admissions import Admission
+    from federation.consortium.admission.admissions import Admission
     from federation.consortium.members_file import write_members
-    from federation.setup.enrolling import Enrolment
-    from federation.setup.renewing import Renewal, RenewedCertificate
+    from federation.setup.several_machines.enrolling import Enrolment
+    from federation.setup.several_machines.renewing import Renewal, RenewedCertificate
 
     files = [
         Admission(agreement=b"{}\n", members=b"", certificate=b"x", address="d.example:1"),

@@ -5,11 +5,11 @@ import pytest
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.node.ledger.readiness import Readiness
 from federation.training.estimators import FederatedLogisticRegression
-from federation.training.run_state import Ending
-from privacy_accounting.ledger.agreement_change import AgreementChange
+from federation.training.running.run_state import Ending
 from privacy_accounting.ledger.agreements import Agreements
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.members_change import MembersChange
 from privacy_accounting.ledger.entries import Body, Entry
-from privacy_accounting.ledger.members_change import MembersChange
 from tests.federation.test_federation_training import FEATURES
 
 COUNT = "SELECT COUNT(*) AS n FROM patients"

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from analytics.results.reuse import Observation
-from analytics.statistics.noise_law import NoiseLaw
-from federation.client.answer_store import AnswerStore, Release
+from analytics.statistics.uncertainty.noise_law import NoiseLaw
+from federation.client.kept.answer_store import AnswerStore, Release
 from federation.errors import ConfigError
 from federation.identity.authority import in_memory_identity
 

@@ -8,7 +8,7 @@ from hospitals import in_threads
 from test_federation_attacks import head
 
 from analytics.errors import InvalidRequestError
-from federation.client.kept_answers import KeptAnswers, plan_of
+from federation.client.kept.kept_answers import KeptAnswers, plan_of
 from privacy_accounting.errors import BudgetExceededError
 
 COUNT = "SELECT COUNT(*) AS n FROM patients"

@@ -8,8 +8,9 @@ from hospitals import BUDGET, NAMES, in_threads
 from test_federation_attacks import head
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from federation.client import cubes, kept_cubes
-from federation.client.kept_answers import KeptAnswers
+from federation.client.kept import kept_cubes
+from federation.client.kept.kept_answers import KeptAnswers
+from federation.client.questions import cubes
 from federation.errors import ConfigError, PolicyRefusedError, SiteUnavailableError
 from federation.identity.authority import in_memory_identity
 

@@ -6,7 +6,7 @@ import pytest
 from hospitals import NAMES, in_processes, in_threads
 
 from federation.errors import ConfigError
-from federation.training.run_state import Ending
+from federation.training.running.run_state import Ending
 from federation.training.task import TrainingTask
 from privacy_accounting.audit.verify import verify
 

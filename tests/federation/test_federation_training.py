@@ -10,7 +10,7 @@ from hospitals import NAMES, POLICY, VIEW, files, in_processes, in_threads
 
 from federation.errors import ConfigError, PolicyRefusedError
 from federation.training.estimators import FederatedLogisticRegression
-from federation.training.run_state import Ending
+from federation.training.running.run_state import Ending
 from federation.training.task import TrainingTask
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import BudgetExceededError

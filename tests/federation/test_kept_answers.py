@@ -10,8 +10,8 @@ from scipy import stats
 from test_federation_attacks import head
 
 from analytics.errors import InvalidRequestError
-from federation.client import kept_answers
-from federation.client.kept_answers import KeptAnswers, identities_of
+from federation.client.kept import kept_answers
+from federation.client.kept.kept_answers import KeptAnswers, identities_of
 from federation.display.terminal import cost_lines
 from federation.errors import ConfigError
 from federation.identity.authority import in_memory_identity

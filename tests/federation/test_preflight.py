@@ -16,7 +16,7 @@ import federation
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.mining.request import MiningRequest
 from analytics.sources import SourceSpec
-from federation.client.preflight import Preflights
+from federation.client.questions.preflight import Preflights
 from federation.errors import RequestRejectedError
 from federation.node.clock import installed_version
 from federation.protocol.codec import encode

@@ -19,7 +19,7 @@ from federation.protocol.request import REQUEST_TAG, Request
 from federation.requests.kinds.registry import KINDS
 from federation.requests.ledger_content import content_of
 from federation.requests.planning import NO_PLAN, new_request, plan_request
-from federation.training.round_plan import Terms, plan_run
+from federation.training.rounds.round_plan import Terms, plan_run
 from federation.training.task import TrainingTask
 from privacy_accounting.events import event_to_dict
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.harmonise import unit_codes
-from analytics.harmonise.analytes import analytes, conversion
-from analytics.harmonise.conversions import convert_exactly
-from analytics.harmonise.unit_codes import known_units, parse_unit
+from analytics.harmonise.units import unit_codes
+from analytics.harmonise.units.analytes import analytes, conversion
+from analytics.harmonise.units.conversions import convert_exactly
+from analytics.harmonise.units.unit_codes import known_units, parse_unit
 from tests.harmonise.harmonise_world import column
 
 # IUPAC abridged standard atomic weights 2021, typed from the table of the Commission on Isotopic Abundances

@@ -8,6 +8,7 @@ import pytest
 
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.events import DistributedDiscreteGaussian, RepeatAndSelect
+from privacy_accounting.ledger.changes.order_change import OrderChange
 from privacy_accounting.ledger.contents import BudgetChange, MembersChange, Snapshot
 from privacy_accounting.ledger.entries import public_hex
 from privacy_accounting.ledger.merkle import merkle_root
@@ -16,7 +17,6 @@ from privacy_accounting.ledger.messages import (
     Refused,
     Signed,
 )
-from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.pricing import own_price, stated_price
 from privacy_accounting.ledger.replication.agreement import agree
 from privacy_accounting.ledger.replication.replica import Replica

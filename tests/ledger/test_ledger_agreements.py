@@ -7,8 +7,8 @@ import pytest
 
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.agreement_change import MAX_TERMS, AgreementChange
 from privacy_accounting.ledger.canonical_json import Fields
+from privacy_accounting.ledger.changes.agreement_change import MAX_TERMS, AgreementChange
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import snapshot_draft
 from privacy_accounting.ledger.storage.checkpoint import restore

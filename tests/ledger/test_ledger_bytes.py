@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from privacy_accounting.budget import PopulationBudget, SubBudget, allowance_units
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
-from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.canonical_json import MAX_INTEGER, decode, encode
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.order_change import OrderChange
+from privacy_accounting.ledger.changes.role_change import RoleChange
+from privacy_accounting.ledger.changes.table_version import TableVersion
 from privacy_accounting.ledger.contents import (
     BudgetChange,
     Cancel,
@@ -41,11 +44,8 @@ from privacy_accounting.ledger.messages import (
     Waiting,
     Withdrawal,
 )
-from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.refusal import Refusal
-from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.session_id import session_id_of_entry
-from privacy_accounting.ledger.table_version import TableVersion
 from tests.ledger.ledger_world import key_of
 
 ASKED = Request(

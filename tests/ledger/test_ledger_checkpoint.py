@@ -13,8 +13,8 @@ from privacy_accounting.audit.statement import statement
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.budget import plan_sub_budget
 from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.changes.order_change import OrderChange
 from privacy_accounting.ledger.contents import MembersChange
-from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import snapshot_draft, snapshot_due
 from privacy_accounting.ledger.storage import archive as archiving

@@ -180,11 +180,11 @@ def test_no_correction_without_the_signature_of_every_site(world):
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"clock", "genesis"}))
 def test_no_other_entry_goes_back_in_time_for_an_auditor_either(world, kind):
     """The attack: all keys in one hand; the rule holds in the file itself."""
-    from privacy_accounting.ledger.agreement_change import AgreementChange
+    from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+    from privacy_accounting.ledger.changes.order_change import OrderChange
+    from privacy_accounting.ledger.changes.role_change import RoleChange
+    from privacy_accounting.ledger.changes.table_version import TableVersion
     from privacy_accounting.ledger.contents import BudgetChange, MembersChange
-    from privacy_accounting.ledger.order_change import OrderChange
-    from privacy_accounting.ledger.role_change import RoleChange
-    from privacy_accounting.ledger.table_version import TableVersion
 
     ahead(world)
     head = world.head.replica

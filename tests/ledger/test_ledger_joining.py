@@ -5,18 +5,18 @@ import dataclasses
 
 import pytest
 
-from federation.consortium.administrator_approvals import Approvals
-from federation.consortium.amendments import add_site, remove_site, replace_site
+from federation.consortium.amending.administrator_approvals import Approvals
+from federation.consortium.amending.amendments import add_site, remove_site, replace_site
 from federation.consortium.consortium_model import Member
 from federation.consortium.members_file import read_changes, read_members, write_members
 from federation.errors import AmendmentRejectedError, ApprovalMissingError, ConfigError
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import Fields
+from privacy_accounting.ledger.changes.members_change import MembersChange
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
-from privacy_accounting.ledger.members import Members
-from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.messages import Waiting
+from privacy_accounting.ledger.parties.members import Members
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.sequencer import Sequencer
 from privacy_accounting.ledger.replication.snapshots import snapshot_draft

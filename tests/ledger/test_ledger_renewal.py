@@ -10,7 +10,7 @@ from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry, public_hex
-from privacy_accounting.ledger.members import Members
+from privacy_accounting.ledger.parties.members import Members
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.sequencer import Sequencer
 from privacy_accounting.ledger.replication.snapshots import snapshot_draft

@@ -8,12 +8,12 @@ import pytest
 
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
+from privacy_accounting.ledger.changes.role_change import RoleChange
 from privacy_accounting.ledger.contents import BudgetChange, MembersChange
 from privacy_accounting.ledger.entries import Body, public_hex
+from privacy_accounting.ledger.parties.roles import Roles
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import snapshot_draft
-from privacy_accounting.ledger.role_change import RoleChange
-from privacy_accounting.ledger.roles import Roles
 from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from tests.ledger.ledger_world import (
     NAMES,

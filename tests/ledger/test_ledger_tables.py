@@ -6,10 +6,10 @@ import pytest
 
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.changes.table_version import TableVersion
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import snapshot_draft
 from privacy_accounting.ledger.storage.sqlite import SqliteStore
-from privacy_accounting.ledger.table_version import TableVersion
 from tests.ledger.ledger_world import NAMES, Crash, World, a_charge, check_invariants, key_of
 from tests.ledger.test_ledger_roles import does_not_fit, state_of
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import federation
-from federation.consortium.amendments import remove_site, transfer_sequencer
+from federation.consortium.amending.amendments import remove_site, transfer_sequencer
 from federation.errors import SiteUnavailableError
 from federation.training.estimators import FederatedLogisticRegression
 from privacy_accounting.errors import LedgerRefusedError

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import federation
-from federation.consortium.administrator_approvals import Approvals
-from federation.consortium.amendments import Amendment, correct_clock
+from federation.consortium.amending.administrator_approvals import Approvals
+from federation.consortium.amending.amendments import Amendment, correct_clock
 from federation.errors import AmendmentRejectedError, ApprovalMissingError, SiteUnavailableError
 from privacy_accounting.errors import ClockDiffersError, LedgerAheadError
 from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S

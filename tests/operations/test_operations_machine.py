@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from federation.consortium.administrator_approvals import Approvals
-from federation.consortium.amendments import (
+from federation.consortium.amending.administrator_approvals import Approvals
+from federation.consortium.amending.amendments import (
     Amendment,
     Change,
     change_order,

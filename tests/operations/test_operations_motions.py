@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import federation
-from federation.consortium.administrator_approvals import Approvals
-from federation.consortium.amendments import (
+from federation.consortium.amending.administrator_approvals import Approvals
+from federation.consortium.amending.amendments import (
     Amendment,
     raise_budget,
     remove_site,

@@ -15,9 +15,9 @@ import federation
 from analytics.errors import PlanRejectedError
 from federation.errors import ConfigError, PolicyRefusedError, RequestRejectedError, SiteUnavailableError
 from federation.identity.authority import in_memory_identity
-from federation.node import refusals
-from federation.node.refusals import RefusalLog, read_refusals
-from federation.node.request_texts import RequestTexts, read_texts
+from federation.node.records import refusals
+from federation.node.records.refusals import RefusalLog, read_refusals
+from federation.node.records.request_texts import RequestTexts, read_texts
 from federation.protocol.messages import Accepted, Ask, Charged, RunRequest
 from federation.protocol.request import REQUEST_TAG, Request, request_hash
 from privacy_accounting.errors import LedgerRefusedError

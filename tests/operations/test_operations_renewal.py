@@ -13,7 +13,7 @@ from federation.identity.authority import Authority
 from federation.identity.certificates import Identity, trust_of, write_private
 from federation.identity.signing_request import new_key, signing_request
 from federation.node.ledger.present_members import take_renewed
-from federation.setup import renewing
+from federation.setup.several_machines import renewing
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import PeerName, check_peer
 from tests.cli.conftest import crossward, make_folder

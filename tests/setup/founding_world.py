@@ -4,8 +4,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from federation.consortium.invitations import Answer, Invitation
-from federation.setup import founding, joining, signing
+from federation.consortium.admission.invitations import Answer, Invitation
+from federation.setup.several_machines import founding, joining, signing
 from tests.setup.setup_world import without_marks
 
 NOW = 1_800_000_000  # the invitations' date; certificates are dated by the real clock

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.consortium.agreement_changes import changes
+from federation.consortium.amending.agreement_changes import changes
 from federation.consortium.consortium_file import consortium_from_dict
 from federation.errors import ConfigError
 

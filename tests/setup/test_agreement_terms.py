@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from analytics.schema import Schema
 from analytics.schema.widening import widening_mistakes
-from federation.consortium.agreement_amendments import amended_agreement, consequences
 from federation.consortium.agreement_terms import AgreementTerms, terms_of_document
+from federation.consortium.amending.agreement_amendments import amended_agreement, consequences
 from federation.consortium.consortium_file import with_members
 from federation.consortium.consortium_model import Floor
 from federation.consortium.members_file import write_members
@@ -21,8 +21,8 @@ from federation.consortium.membership import stages
 from federation.consortium.site_file import Policy
 from federation.errors import AmendmentRejectedError, ConfigError
 from federation.requests.site_policy import at_least
-from privacy_accounting.ledger.agreement_change import MAX_TERMS, AgreementChange
 from privacy_accounting.ledger.agreements import Amended
+from privacy_accounting.ledger.changes.agreement_change import MAX_TERMS, AgreementChange
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
 from tests.setup.test_agreement_changes import document, read
 

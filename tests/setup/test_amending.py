@@ -8,15 +8,15 @@ import shutil
 import pytest
 
 from federation.client.connect import fetch_changes
-from federation.consortium.administrator_approvals import Approvals
-from federation.consortium.amendments import Amendment
+from federation.consortium.amending.administrator_approvals import Approvals
+from federation.consortium.amending.amendments import Amendment
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.members_file import write_members
 from federation.consortium.site_file import load_site
 from federation.errors import ConfigError
 from federation.node.ledger.present_members import in_force, publish_members
 from federation.node.site_process import open_sources
-from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
 from tests.cli.conftest import crossward
 from tests.setup.founding_world import World, copied
 from tests.setup.test_correcting import SITES, _one_guess, started_once
@@ -247,7 +247,7 @@ def test_attack_what_a_site_sends_is_kept_only_with_all_signatures(world, tmp_pa
 
 
 def test_a_site_that_joins_after_the_amendment_is_admitted_under_it(world):
-    from federation.consortium.admissions import Admission
+    from federation.consortium.admission.admissions import Admission
     from tests.setup.test_joining_later import admit, invite
 
     amended(world)

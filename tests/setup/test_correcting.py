@@ -5,7 +5,7 @@ import os
 import pytest
 
 from analytics.sources import SourceSpec
-from federation.consortium.approvals import Agreement, Draft
+from federation.consortium.admission.approvals import Agreement, Draft
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.genesis import genesis_body
 from federation.consortium.site_file import load_site
@@ -13,8 +13,8 @@ from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.certificates import Identity
 from federation.node.ledger.correction import find_correction, keep_copy, put_aside
 from federation.node.ledger.storage import ledger_file, open_ledger
-from federation.setup import correcting, founding, joining, signing
 from federation.setup.infer_schema import guess_table
+from federation.setup.several_machines import correcting, founding, joining, signing
 from federation.setup.site_rows import SiteRows
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import Exact, Request

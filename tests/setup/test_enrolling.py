@@ -10,18 +10,18 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from federation.consortium.amending.present_roles import check_role_change, present_analysts, present_roles
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.members_file import read_changes, write_members
-from federation.consortium.present_roles import check_role_change, present_analysts, present_roles
 from federation.errors import AmendmentRejectedError, ConfigError, FoundingRefusedError, RequestRejectedError
 from federation.identity.authority import Authority
 from federation.identity.certificates import Identity, is_pinned, trust_of
 from federation.protocol.request import REQUEST_TAG, Request
 from federation.requests.planning import check_author, check_signature
-from federation.setup import enrolling
+from federation.setup.several_machines import enrolling
+from privacy_accounting.ledger.changes.role_change import RoleChange
 from privacy_accounting.ledger.entries import Entry, sign_body
-from privacy_accounting.ledger.role_change import RoleChange
-from privacy_accounting.ledger.roles import Roles
+from privacy_accounting.ledger.parties.roles import Roles
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import PeerName, check_peer
 from tests.cli.conftest import make_folder

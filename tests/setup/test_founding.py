@@ -8,15 +8,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.consortium.approvals import Agreement, Draft
-from federation.consortium.comparison_words import WORDS, check_words, comparison_words
+from federation.consortium.admission.approvals import Agreement, Draft
+from federation.consortium.admission.comparison_words import WORDS, check_words, comparison_words
+from federation.consortium.admission.invitations import DAY_S, Answer, Invitation
 from federation.consortium.consortium_file import load_consortium
-from federation.consortium.invitations import DAY_S, Answer, Invitation
 from federation.consortium.site_file import load_site
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.certificates import Identity, trust_of
 from federation.identity.signing_request import requested_key, signing_request
-from federation.setup import founding, signing
+from federation.setup.several_machines import founding, signing
 from tests.setup.founding_world import CANARY, NOW, World, copied, rows
 
 ALL_ROLES = {

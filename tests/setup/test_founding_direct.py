@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from federation.consortium.deliveries import FILE_BYTES, HEAD_BYTES, Delivery, DeliveryReply
-from federation.consortium.invitations import DAY_S, Answer, Invitation
+from federation.consortium.admission.deliveries import FILE_BYTES, HEAD_BYTES, Delivery, DeliveryReply
+from federation.consortium.admission.invitations import DAY_S, Answer, Invitation
 from federation.errors import ConfigError, FoundingRefusedError, SiteUnavailableError
 from federation.network.direct import deliver, listen_for_deliveries
-from federation.setup import collecting, delivering, founding, joining, signing
 from federation.setup.free_ports import free_ports
+from federation.setup.several_machines import collecting, delivering, founding, joining, signing
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connecting.pinned import CallRate, dial_pinned
 from tests.setup.founding_world import NOW, World, copied
@@ -349,7 +349,7 @@ def test_a_signature_of_another_site_or_draft_is_refused(world):
 
 
 def signed(world, draft):
-    from federation.consortium.approvals import Draft, Signature
+    from federation.consortium.admission.approvals import Draft, Signature
 
     invitation = Invitation.from_bytes(world.invitation("bert"))
     key = joining.member_key(joining.MemberFolder(root=world.folder("bert")), invitation)

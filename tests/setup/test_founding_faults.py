@@ -7,8 +7,8 @@ import pytest
 from analytics.sources import SourceSpec
 from federation.consortium.consortium_file import load_consortium
 from federation.identity.certificates import Identity
-from federation.setup import founding, joining
 from federation.setup.infer_schema import guess_table
+from federation.setup.several_machines import founding, joining
 from federation.setup.site_rows import SiteRows
 from tests.setup.founding_world import World, copied, rows
 

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from federation.errors import ConfigError
-from federation.setup import signing
+from federation.setup.several_machines import signing
 from tests.setup.founding_world import World, copied, rows
 
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from federation.consortium.approvals import Agreement, Draft
+from federation.consortium.admission.approvals import Agreement, Draft
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.genesis import genesis_body
 from federation.errors import ConfigError, FoundingRefusedError
@@ -18,7 +18,7 @@ from federation.network.tls import TlsNetwork, addresses_of
 from federation.setup.free_ports import free_ports
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry, body_hash, sign_body
-from privacy_accounting.ledger.members import Members
+from privacy_accounting.ledger.parties.members import Members
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connecting.endpoint import Endpoint
 from tests.setup.founding_world import World

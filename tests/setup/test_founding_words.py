@@ -8,7 +8,7 @@ from pathlib import Path
 
 from federation.consortium.consortium_file import consortium_from_dict
 from federation.errors import ConfigError
-from federation.setup.draft_review import in_words
+from federation.setup.several_machines.draft_review import in_words
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "consortium.toml"
 KEYS = {

@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from federation.consortium.administrator_approvals import Approvals
-from federation.consortium.admissions import Admission
-from federation.consortium.amendments import add_site, replace_site
-from federation.consortium.approvals import Agreement
+from federation.consortium.admission.admissions import Admission
+from federation.consortium.admission.approvals import Agreement
+from federation.consortium.amending.administrator_approvals import Approvals
+from federation.consortium.amending.amendments import add_site, replace_site
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.consortium_model import Member
 from federation.consortium.site_file import load_site
@@ -17,8 +17,8 @@ from federation.identity.certificates import Identity, is_pinned, trust_of
 from federation.node.ledger.present_members import members_here
 from federation.node.ledger.storage import open_ledger, read_ledger
 from federation.node.ledger.summary import read_state
-from federation.setup import entering, founding
-from federation.setup.admitting import admit_site
+from federation.setup.several_machines import entering, founding
+from federation.setup.several_machines.admitting import admit_site
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, sign_body
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import PeerName, check_peer
@@ -257,7 +257,7 @@ def test_names_of_members_and_their_addresses_are_refused(charged, tmp_path):
 
 
 def test_a_key_of_a_member_is_refused(charged, tmp_path):
-    from federation.consortium.invitations import Answer, Invitation
+    from federation.consortium.admission.invitations import Answer, Invitation
     from federation.identity.signing_request import signing_request
 
     world = copied(charged, tmp_path)

@@ -7,8 +7,8 @@ from fractions import Fraction
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation.client.answer_store import AnswerStore, Release, carry_answers, take_carried_answers
 from federation.client.connect import only_identity
+from federation.client.kept.answer_store import AnswerStore, Release, carry_answers, take_carried_answers
 from federation.consortium.consortium_file import load_consortium
 from federation.errors import FoundingRefusedError, RequestRejectedError
 from federation.identity.certificates import Identity, is_pinned, trust_of
@@ -16,8 +16,8 @@ from federation.identity.next_identity import exchange_identity
 from federation.identity.signing_request import signing_request
 from federation.protocol.request import REQUEST_TAG
 from federation.requests.planning import check_signature
-from federation.setup import renewing, renewing_members
-from privacy_accounting.ledger.role_change import RoleChange
+from federation.setup.several_machines import renewing, renewing_members
+from privacy_accounting.ledger.changes.role_change import RoleChange
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import PeerName, check_peer
 from tests.cli.conftest import make_folder

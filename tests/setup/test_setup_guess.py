@@ -225,7 +225,7 @@ def test_setup_round_up_is_the_next_of_one_two_five(value):
 
 @given(st.text(max_size=80))
 def test_setup_plain_names_are_names_or_empty(text):
-    from federation.consortium.file_types import NAME
+    from federation.consortium.file_format.file_types import NAME
 
     name = plain_name(text)
     assert name == "" or NAME.fullmatch(name)

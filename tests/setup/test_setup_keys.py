@@ -15,7 +15,7 @@ from federation.node.site_key import SITE_KEY_BYTES, site_key
 from federation.node.site_process import open_sources
 from federation.paillier.key_files import PRIVATE_KEY_FILE, load_private_key
 from federation.setup.create import create_consortium
-from federation.training.helpers import pinned_key
+from federation.training.running.helpers import pinned_key
 from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from tests.setup.setup_world import make_sites, make_terms
 

@@ -10,8 +10,8 @@ from federation.diagnostics.site_data import examine_data
 from federation.errors import ConfigError
 from federation.identity.certificates import write_private
 from federation.setup import create
-from federation.setup.draft_review import _named
 from federation.setup.infer_schema import init_consortium
+from federation.setup.several_machines.draft_review import _named
 from federation.setup.site_rows import read_settings, site_rows
 from tests.cli.conftest import crossward
 from tests.sources import servers

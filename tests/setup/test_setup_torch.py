@@ -31,7 +31,7 @@ def test_no_cuda_build_where_a_cpu_wheel_was_offered():
 def test_asking_and_dealing_need_no_torch():
     code = (
         "import sys, federation, federation.client.session, federation.client.connect, federation.node.helpers.dealer, federation.node.helpers.aggregation;"
-        "import federation.training.coordinator, federation.cli.app;"
+        "import federation.training.running.coordinator, federation.cli.app;"
         "sys.exit(bool({'torch', 'crypten'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

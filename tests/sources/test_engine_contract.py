@@ -12,7 +12,7 @@ from analytics.sources.engines.postgresql_engine import PostgreSQLEngine
 from analytics.sources.engines.spark_engine import SparkEngine
 from analytics.sources.loading import connect, shut
 from analytics.sources.local_table import LocalTable
-from analytics.sources.report import IngestReport
+from analytics.sources.reports.report import IngestReport
 from analytics.sources.servers import spark_session
 from analytics.sources.servers.access import READ_ONLY
 from analytics.sources.servers.access import connect as server_session

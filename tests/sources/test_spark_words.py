@@ -13,7 +13,7 @@ from analytics.sources.servers.access import ServerAccess
 from analytics.sources.servers.found import Found
 from analytics.sources.servers.spark_faults import is_cancelled, is_lost, view_fault
 from analytics.sources.spec import CellRules
-from analytics.sql.render import SPARK
+from analytics.sql.terms.render import SPARK
 from federation.consortium.site_file import SiteTable
 from tests.analytics.test_analytics_scans import planned
 from tests.sources.test_format_contract import COLUMNS, KEY, table_of

@@ -10,10 +10,10 @@ from analytics.errors import PlanRejectedError
 from analytics.plans.plan import make_plan
 from analytics.plans.question import bind
 from analytics.results.assemble import finish
-from analytics.sql.expressions import Product
+from analytics.sql.terms.expressions import Product
 from analytics.statistics.aggregate import Aggregate, sum_part
 from analytics.statistics.aggregates import AGGREGATES
-from analytics.statistics.estimates import Estimate
+from analytics.statistics.uncertainty.estimates import Estimate
 
 COLUMNS = {"x": {"type": "numeric", "lower": -2, "upper": 9, "resolution": 1}, "k": {"type": "boolean"}}
 SQL = "SELECT k, CUBES(x) AS c FROM patients GROUP BY k"

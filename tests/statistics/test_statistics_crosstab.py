@@ -12,8 +12,14 @@ from scipy import stats
 from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.margins import known_margins, margins_of, open_margins
-from analytics.statistics.table_measures import association, fisher, odds_ratio, risk_difference, risk_ratio
+from analytics.statistics.guards.margins import known_margins, margins_of, open_margins
+from analytics.statistics.tables.table_measures import (
+    association,
+    fisher,
+    odds_ratio,
+    risk_difference,
+    risk_ratio,
+)
 from smpc.operations.arithmetic import concatenate
 from smpc.operations.comparison import at_least
 from smpc.operations.inputs import contribute

@@ -14,8 +14,8 @@ from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.statistics.blocks import BlockSpec, Measure, disjoint_runs
-from analytics.statistics.column_cells import ColumnCells
-from analytics.statistics.noise_law import NoiseLaw
+from analytics.statistics.guards.column_cells import ColumnCells
+from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 EVERY = [
     "age",

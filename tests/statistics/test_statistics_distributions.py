@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analytics.statistics.distributions import chi_square_tail, f_tail, student_quantile, student_tail
+from analytics.statistics.uncertainty.distributions import (
+    chi_square_tail,
+    f_tail,
+    student_quantile,
+    student_tail,
+)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 17, 60, 999])

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from analytics.schema import BooleanColumn, NumericColumn
 from analytics.statistics.base import Limits
-from analytics.statistics.contrasts import mean_of
+from analytics.statistics.epidemiology.site_effects import MEASURES, Measure
 from analytics.statistics.linear_models.families import FAMILIES, log_of_ratio
-from analytics.statistics.site_effects import MEASURES, Measure
+from analytics.statistics.matrices.contrasts import mean_of
 from tests.examples import costly_law
 
 FLAG = BooleanColumn(name="ill")

@@ -7,8 +7,8 @@ from statistic_world import StatisticWorld
 from table_world import frame_of, released, table_world
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics import independence
-from analytics.statistics.delta_method import figure
+from analytics.statistics.tables import independence
+from analytics.statistics.uncertainty.delta_method import figure
 
 PAIR = {"a": "a", "b": "b"}
 STRATA = {"by": "a", "exposure": "b", "outcome": "c"}

@@ -10,8 +10,7 @@ from statistic_world import StatisticWorld, heart_world
 from test_statistics_gram_release import covers, released, without_noise
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics import released_correlation
-from analytics.statistics.association import icc
+from analytics.statistics.association import icc, released_correlation
 from tests.examples import costly_law
 
 NUMBER = {"type": "numeric", "lower": 0, "upper": 100, "resolution": 1}

@@ -11,7 +11,7 @@ from statistic_world import StatisticWorld
 
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from federation.cli.stats import read_arguments
+from federation.cli.questions.stats import read_arguments
 
 ORACLE = json.loads(
     (Path(__file__).resolve().parents[1] / "oracles" / "statistics" / "generalised.json").read_text("utf-8")

@@ -11,8 +11,9 @@ from sklearn.linear_model import LinearRegression
 from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics import released_correlation, released_ols
-from analytics.statistics.noise_law import NoiseLaw
+from analytics.statistics.association import released_correlation
+from analytics.statistics.linear_models import released_ols
+from analytics.statistics.uncertainty.noise_law import NoiseLaw
 from tests.examples import costly_law
 
 COLUMNS = {

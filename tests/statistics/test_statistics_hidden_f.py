@@ -14,7 +14,7 @@ from statistic_world import StatisticWorld, heart_world
 
 from analytics.disclosure.statistic_run import run_cost
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.hidden_f import f_bits, f_ratio
+from analytics.statistics.hidden.hidden_f import f_bits, f_ratio
 from smpc.operations.arithmetic import concatenate
 from tests.examples import costly_law
 from tests.smpc.joint import compute

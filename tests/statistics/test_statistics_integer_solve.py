@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.statistics.integer_solve import inverse, solve_exactly
+from analytics.statistics.matrices.integer_solve import inverse, solve_exactly
 
 BITS = 40
 

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 from statistic_world import heart_world
 
-from analytics.statistics import independence
-from analytics.statistics.group_moments import shift_of
+from analytics.statistics.comparisons.group_moments import shift_of
 from analytics.statistics.life_tables import log_rank_cells
 from analytics.statistics.location import anova, t_test
+from analytics.statistics.tables import independence
 
 TRIALS = 4000
 ASKED = {

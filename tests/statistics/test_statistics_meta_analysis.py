@@ -12,7 +12,7 @@ from statistic_world import StatisticWorld
 
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.statistics.tables.meta_analysis import _rounded
+from analytics.statistics.epidemiology.meta_analysis import _rounded
 
 KNOWN = json.loads(
     (Path(__file__).resolve().parents[1] / "oracles" / "statistics" / "generalised.json").read_text("utf-8")

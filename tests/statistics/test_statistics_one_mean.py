@@ -9,7 +9,7 @@ from location_world import COLUMNS, REFERENCE, moments, never_missing, released,
 from scipy import stats
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics import one_mean, two_way_anova
+from analytics.statistics.comparisons import one_mean, two_way_anova
 
 ONE = {"column": "before", "popmean": 132.5}
 PAIRS = {"column": "after", "paired": "before"}

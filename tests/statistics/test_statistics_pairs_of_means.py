@@ -11,7 +11,7 @@ from sklearn.metrics import brier_score_loss
 from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.group_moments import shift_of
+from analytics.statistics.comparisons.group_moments import shift_of
 from analytics.statistics.location import tost, tukey_hsd
 
 KNOWN = json.loads(

@@ -11,7 +11,7 @@ from statistic_world import StatisticWorld
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.statistics.linear_models import penalised_fit
 from analytics.statistics.linear_models.penalties import Penalty
-from analytics.statistics.noise_law import NoiseLaw
+from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 COLUMNS = {
     "arm": {"type": "categorical", "domain": ["new", "old", "none"]},

@@ -12,7 +12,7 @@ from statistic_world import StatisticWorld
 from table_world import released, table_world
 
 from analytics.errors import InvalidRequestError
-from analytics.statistics import independence
+from analytics.statistics.tables import independence
 from crossward import planning
 
 KNOWN = json.loads(

@@ -19,9 +19,9 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import Schema
 from analytics.sources import open_frame
 from analytics.statistics.blocks import Measure
-from analytics.statistics.quality_answer import ColumnQuality, QualityAnswer
-from analytics.statistics.ratio_interval import ratio_interval
-from analytics.statistics.requirements import Requirement, read_requirements
+from analytics.statistics.profiles.quality_answer import ColumnQuality, QualityAnswer
+from analytics.statistics.profiles.requirements import Requirement, read_requirements
+from analytics.statistics.uncertainty.ratio_interval import ratio_interval
 
 HEART = Path(__file__).resolve().parents[2] / "federation" / "demo" / "data" / "heart_disease"
 COLUMNS = {

@@ -7,7 +7,7 @@ from scipy import stats
 from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics import independence
+from analytics.statistics.tables import independence
 
 COLUMNS = {
     "arm": {"type": "categorical", "domain": ["new", "old", "none"], "nullable": True},

@@ -11,14 +11,15 @@ from statistic_world import StatisticWorld, heart_world
 
 from analytics.disclosure.statistic_run import run_cost
 from analytics.schema import Schema
-from analytics.statistics import fit_guard, gram_rows
-from analytics.statistics.relation_guard import (
+from analytics.statistics.guards import fit_guard
+from analytics.statistics.guards.relation_guard import (
     Places,
     _is_definite,
     monomials,
     n_monomials,
     spanning_counts,
 )
+from analytics.statistics.matrices import gram_rows
 from smpc.operations.reveal import reveal_to_all
 from tests.examples import costly_law
 

@@ -14,7 +14,7 @@ from statistic_world import StatisticWorld, heart_world
 from analytics.disclosure.statistic_run import run_cost
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.results.explain_statistic import explain_statistic_text
-from analytics.statistics.hidden_ratios import (
+from analytics.statistics.hidden.hidden_ratios import (
     chi_square_of_table,
     chi_square_ratio,
     correlation_ratio,

@@ -11,10 +11,16 @@ from scipy import stats
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.schema import NumericColumn, Schema
+from analytics.statistics.comparisons.power_sums import (
+    corrected,
+    exact_shape,
+    far_counts,
+    offsets_of,
+    power_sums,
+)
+from analytics.statistics.epidemiology import incidence_rate
+from analytics.statistics.guards.value_windows import windows
 from analytics.statistics.location import friedman, jarque_bera
-from analytics.statistics.power_sums import corrected, exact_shape, far_counts, offsets_of, power_sums
-from analytics.statistics.tables import incidence_rate
-from analytics.statistics.value_windows import windows
 
 SHAPE = {"column": "years"}
 RANKED = {"columns": ["before", "after", "later"]}

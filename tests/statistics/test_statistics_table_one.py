@@ -9,7 +9,7 @@ from scipy import stats
 from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.group_comparisons import (
+from analytics.statistics.profiles.group_comparisons import (
     adjusted,
     counts_test,
     means_difference,
@@ -17,7 +17,7 @@ from analytics.statistics.group_comparisons import (
     ranks_test,
     shares_difference,
 )
-from analytics.statistics.noise_law import NoiseLaw
+from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 SHOWN = ["age", "cp", "sex", "chol", "exang"]
 COLUMNS = {

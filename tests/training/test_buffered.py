@@ -20,10 +20,10 @@ from federation.errors import (
 from federation.protocol.exchange import call
 from federation.protocol.training_messages import Prepare, Ready, Start, UpdateSent
 from federation.training import local_update, prepared_updates
-from federation.training.cohort_rules import buffer_mistakes
 from federation.training.optimizer import floats_of
 from federation.training.prepared_updates import ORDERS_PER_ROUND, Prepared, PreparedUpdates
-from federation.training.round_plan import plan_run
+from federation.training.rounds.cohort_rules import buffer_mistakes
+from federation.training.rounds.round_plan import plan_run
 from federation.training.site_worker import TRAIN
 from federation.training.strategies.buffered import WEIGHT
 from federation.training.strategies.registry import STRATEGIES

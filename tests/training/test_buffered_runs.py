@@ -10,11 +10,11 @@ from test_training_resume import Run, end_at, identity
 from training_world import FEATURES, SITES, auc, made_frame, task_of
 
 from federation.errors import SiteUnavailableError
-from federation.training.checkpoint import Checkpoint
-from federation.training.coordinator import opened_sum
 from federation.training.estimators import FederatedLogisticRegression
-from federation.training.ready_sites import ReadySites
-from federation.training.run_state import Ending, RunState
+from federation.training.running.checkpoint import Checkpoint
+from federation.training.running.coordinator import opened_sum
+from federation.training.running.ready_sites import ReadySites
+from federation.training.running.run_state import Ending, RunState
 
 MORE = MADE | {"rounds": 8}
 

@@ -12,7 +12,7 @@ from federation.errors import ConfigError
 from federation.training.estimators import FederatedLogisticRegression, estimator_of
 from federation.training.evaluation import _METRICS, _slope, evaluated, evaluation_task
 from federation.training.local_update import unit_vectors
-from federation.training.round_plan import GRID
+from federation.training.rounds.round_plan import GRID
 from federation.training.task import load_task
 from federation.training.task import task_of as read_back
 

@@ -15,7 +15,7 @@ from federation.training import local_update
 from federation.training.features import Cases
 from federation.training.local_update import SiteSums, site_update
 from federation.training.optimizer import Descent
-from federation.training.round_plan import GRID
+from federation.training.rounds.round_plan import GRID
 from federation.training.site_worker import TRAIN
 from federation.training.strategies.base import PrivateForm, Strategy
 from federation.training.strategies.registry import STRATEGIES

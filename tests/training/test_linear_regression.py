@@ -16,7 +16,7 @@ from federation.training.local_update import clamped_sum
 from federation.training.models.linear_regression import LinearRegression
 from federation.training.models.registry import MODELS
 from federation.training.options import Option
-from federation.training.round_plan import GRID
+from federation.training.rounds.round_plan import GRID
 from federation.training.task import task_of as read_back
 
 FEATURES = ["age", "sex", "cp", "trestbps", "exang", "oldpeak"]

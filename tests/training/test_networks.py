@@ -219,7 +219,7 @@ def test_anything_else_is_refused_in_plain_words(made, changes, says):
 
 
 def test_a_model_that_is_too_large_is_refused_before_the_charge(made, monkeypatch):
-    from federation.training import round_plan
+    from federation.training.rounds import round_plan
 
     monkeypatch.setattr(round_plan, "MAX_PARAMETERS", 50)
     with pytest.raises(ConfigError, match="model: has 66 parameters, and at most 50"):
@@ -233,8 +233,8 @@ import sys
 sys.path[:0] = {[str(path) for path in sys.path if path.endswith("training")]!r}
 from training_world import MADE_TABLES, a_consortium, task_of
 import federation.client.session, federation.node.helpers.dealer, federation.aggregation.service, federation.training.estimators
-from federation.training.entry_check import Terms
-from federation.training.round_plan import plan_run
+from federation.training.rounds.entry_check import Terms
+from federation.training.rounds.round_plan import plan_run
 from privacy_accounting.events import Relation
 from fractions import Fraction
 found = a_consortium(MADE_TABLES, ("a", "b", "c"))

@@ -5,7 +5,7 @@ from training_world import task_of
 
 from federation.cli.outcome import sentence
 from federation.errors import CiphertextInvalidError, SiteUnavailableError
-from federation.training.run_state import Ending
+from federation.training.running.run_state import Ending
 from privacy_accounting.errors import LedgerRefusedError
 from smpc.errors import PartyLostError
 

@@ -15,7 +15,7 @@ from federation.diagnostics.training_readiness import findings
 from federation.training.features import Cases
 from federation.training.local_update import clamped_sum, load_cases, quantized, site_update, unit_vectors
 from federation.training.optimizer import Descent, UpdateRule
-from federation.training.round_plan import GRID
+from federation.training.rounds.round_plan import GRID
 from privacy_accounting.noise import SystemSource, discrete_gaussian
 
 MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 5, "expected_units": 200}

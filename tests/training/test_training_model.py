@@ -147,7 +147,7 @@ def test_an_outcome_becomes_a_model_without_fit(model):
     "module",
     [
         "federation.aggregation.service",
-        "federation.training.coordinator",
+        "federation.training.running.coordinator",
         "federation.training.estimators",
     ],
 )

@@ -13,9 +13,9 @@ from federation.aggregation.opened_sums import OpenedSum, OpenedSums
 from federation.client import checkpoint_file
 from federation.errors import ConfigError, SiteUnavailableError, UpdateRejectedError
 from federation.protocol.request import Request
-from federation.training.checkpoint import Checkpoint
-from federation.training.coordinator import opened_sum
-from federation.training.run_state import Ending, RunState
+from federation.training.running.checkpoint import Checkpoint
+from federation.training.running.coordinator import opened_sum
+from federation.training.running.run_state import Ending, RunState
 
 MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 5, "expected_units": 200}
 EXACT = MADE | {"epsilon": None, "exact": True, "expected_units": None}

@@ -17,9 +17,9 @@ from federation.paillier.packing import unpack_sum
 from federation.protocol.exchange import call
 from federation.protocol.training_messages import Start, UpdateSent
 from federation.training.estimators import FederatedLogisticRegression
-from federation.training.outcome import Progress
-from federation.training.round_plan import GRID
-from federation.training.run_state import Ending
+from federation.training.rounds.round_plan import GRID
+from federation.training.running.outcome import Progress
+from federation.training.running.run_state import Ending
 from federation.training.site_worker import TRAIN
 from privacy_accounting.errors import BudgetExceededError
 from privacy_accounting.ledger.contents import Exact
@@ -330,7 +330,7 @@ def test_a_site_with_no_complete_case_contributes_zero_and_noise(world_of):
 
 
 def test_the_state_machine_refuses_frames_of_another_phase(made):
-    from federation.training.run_state import RunState
+    from federation.training.running.run_state import RunState
 
     run = RunState(made.plan(task_of(**MADE)), "r", made.sites)
     for step in (lambda: run.opened([0] * 5), lambda: run.lost(["east"])):

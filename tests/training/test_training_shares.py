@@ -7,10 +7,10 @@ from test_training_resume import Run, end_at
 from training_world import task_of
 
 from federation.errors import CiphertextInvalidError, ConfigError, SiteUnavailableError
-from federation.training.coordinator import opened_sum
-from federation.training.entry_check import terms_of
-from federation.training.round_plan import plan_run
-from federation.training.run_state import Ending
+from federation.training.rounds.entry_check import terms_of
+from federation.training.rounds.round_plan import plan_run
+from federation.training.running.coordinator import opened_sum
+from federation.training.running.run_state import Ending
 from federation.training.task import load_task
 
 MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 5, "expected_units": 200}

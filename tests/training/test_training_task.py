@@ -8,7 +8,7 @@ from training_world import FEATURES, SITES, a_consortium, made_frame, task_of
 
 from federation.errors import ConfigError, RequestRejectedError
 from federation.protocol.request import Request
-from federation.training.entry_check import terms_of
+from federation.training.rounds.entry_check import terms_of
 from federation.training.task import TrainingTask, load_task
 from federation.training.task import task_of as read_back
 from privacy_accounting.events import Relation
@@ -263,7 +263,7 @@ def test_a_dry_run_says_what_it_would_cost(heart):
 
 
 def test_replacing_a_unit_is_dearer_than_adding_one(small_key, heart_tables):
-    from federation.training.round_plan import plan_run
+    from federation.training.rounds.round_plan import plan_run
 
     events = []
     for relation in ("add_or_remove_one", "replace_one"):

@@ -36,11 +36,11 @@ from federation.protocol.training_messages import (
     Update,
     UpdateReceipt,
 )
-from federation.training.coordinator import Coordinator, Hooks
-from federation.training.entry_check import EntryCheck, members_of, terms_of
 from federation.training.local_update import site_update
-from federation.training.round_plan import plan_run
-from federation.training.run_state import RunState
+from federation.training.rounds.entry_check import EntryCheck, members_of, terms_of
+from federation.training.rounds.round_plan import plan_run
+from federation.training.running.coordinator import Coordinator, Hooks
+from federation.training.running.run_state import RunState
 from federation.training.site_worker import Helpers, SiteTrainer
 from federation.training.task import TrainingTask
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError

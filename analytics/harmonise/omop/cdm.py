@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.sources.cells import text_date, text_number
 from analytics.sources.steps.step import MAIN, Rule
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

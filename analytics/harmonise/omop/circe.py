@@ -22,7 +22,7 @@ from analytics.harmonise.omop.circe_keys import KEYS
 from analytics.harmonise.omop.concept_sets import Item, read_items
 from analytics.harmonise.places import near
 from analytics.sources.steps.step import MAIN, Step
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -34,7 +34,7 @@ from analytics.harmonise.omop.keys import VALUES
 from analytics.harmonise.omop.person_columns import person_column, person_reads
 from analytics.harmonise.row_steps import in_ranges, scaled, without_missing
 from analytics.sources.steps.step import MAIN, Rule, Step, Steps
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.harmonise.omop.cdm import PERSON, typed_table
 from analytics.sources.steps.step import Rule
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

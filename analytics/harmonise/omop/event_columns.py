@@ -20,7 +20,7 @@ from analytics.harmonise.omop.keys import CONCEPTS, VALUES
 from analytics.harmonise.omop.person_columns import Chosen, coded
 from analytics.harmonise.omop.value_columns import value_reads, value_step
 from analytics.sources.steps.step import MAIN, Rule, Step
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from fractions import Fraction

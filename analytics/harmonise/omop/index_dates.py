@@ -13,7 +13,7 @@ from analytics.harmonise.omop.cdm import EVENTS, PERSON, typed_table
 from analytics.harmonise.omop.circe import cohort_table
 from analytics.harmonise.omop.concept_sets import set_table
 from analytics.sources.steps.step import MAIN, Rule, Step
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

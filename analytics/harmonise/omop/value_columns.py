@@ -4,7 +4,7 @@ Layer:       analytics.harmonise.omop.value_columns, above cdm and keys.
 Terms:       a row's unit is the UCUM code that the site's own vocabulary gives for its unit concept.
 Guarantees:  a value is used only in a unit that the column lists, converted exactly; one in another unit refuses the source,
              or is missing and counted where the column says so. A value with an operator (``<``) is no value by itself.
-See instead: the conversion (``analytics.harmonise.conversions``).
+See instead: the conversion (``analytics.harmonise.units.conversions``).
 Source:      ours; OHDSI, OMOP CDM 5.4: concept 4172703 is the operator ``=``.
 """
 
@@ -13,13 +13,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from analytics.harmonise.analytes import conversion
-from analytics.harmonise.conversions import DEFAULT_RESOLUTION, conversion_sql
 from analytics.harmonise.made import number_sql
 from analytics.harmonise.omop.cdm import typed_table
+from analytics.harmonise.units.analytes import conversion
+from analytics.harmonise.units.conversions import DEFAULT_RESOLUTION, conversion_sql
 from analytics.sources.cells import text_literal
 from analytics.sources.steps.step import Rule
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

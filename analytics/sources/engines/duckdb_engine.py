@@ -22,7 +22,7 @@ import numpy as np
 
 from analytics.errors import LocalTimeoutError, SourceLostError
 from analytics.plans.local_query import UNIT_COLUMN
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -25,7 +25,7 @@ import numpy as np
 from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceLostError
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.sources.servers.access import READ_ONLY
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

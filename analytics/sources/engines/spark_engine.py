@@ -26,7 +26,7 @@ from analytics.errors import LocalTimeoutError, SourceLostError
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.sources.servers import spark_session
 from analytics.sources.servers.spark_faults import is_cancelled, is_lost
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

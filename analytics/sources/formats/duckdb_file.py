@@ -15,7 +15,7 @@ import duckdb
 from analytics.errors import SchemaMismatchError
 from analytics.sources.formats.base import Heading, chosen_names, described
 from analytics.sources.formats.tables import LOADED, loaded_table
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

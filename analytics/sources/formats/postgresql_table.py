@@ -23,7 +23,7 @@ from analytics.sources.formats.tables import LOADED, loaded_table
 from analytics.sources.servers.access import READ_ONLY, connect
 from analytics.sources.servers.addresses import POSTGRESQL_SCHEMES
 from analytics.sources.servers.relation import find_relation, view_fault
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

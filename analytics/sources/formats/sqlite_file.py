@@ -17,7 +17,7 @@ from analytics.errors import SchemaMismatchError
 from analytics.sources.formats.base import Heading, chosen_names
 from analytics.sources.formats.cell_objects import load_texts
 from analytics.sources.formats.tables import loaded_table
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

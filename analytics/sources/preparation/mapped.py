@@ -19,7 +19,7 @@ from analytics.sources.ingest import ingest
 from analytics.sources.loading import connect, opened, shut, workplace_in
 from analytics.sources.preparation.run import RESULT, Prepared, prepared
 from analytics.sources.steps.step import MAIN
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.sources.formats.base import Relation
-    from analytics.sources.report import IngestReport
+    from analytics.sources.reports.report import IngestReport
     from analytics.sources.spec import CellRules, Preparation, SourceSpec
 
     Opened = tuple[Relation, CellRules, str]

@@ -20,7 +20,7 @@ from analytics.sources.cleaning import all_faults, of_all_sources
 from analytics.sources.formats.base import Relation, described
 from analytics.sources.projection import source_names, source_query
 from analytics.sources.steps.step import MAIN, StepReport
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
 from analytics.plans.local_query import UNIT_COLUMN
-from analytics.sources.findings import check_columns, column_reports, count_marks
 from analytics.sources.pushed.clean_view import KNOWN, REFUSED
-from analytics.sources.report import IngestReport
-from analytics.sql.render import quoted
+from analytics.sources.reports.findings import check_columns, column_reports, count_marks
+from analytics.sources.reports.report import IngestReport
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

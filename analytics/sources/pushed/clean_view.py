@@ -25,7 +25,7 @@ from analytics.sources.cells import INTEGERS
 from analytics.sources.cleaning import ViewColumn, clean_columns, find_column, number_texts
 from analytics.sources.spec import CellRules
 from analytics.sources.units import MISSING_WORDS
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 from analytics.statistics.blocks import invalid_name
 
 if TYPE_CHECKING:

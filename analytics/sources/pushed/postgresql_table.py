@@ -23,7 +23,7 @@ from analytics.sources.spec import DEFAULT_VIEW
 
 if TYPE_CHECKING:
     from analytics.schema import Table
-    from analytics.sources.report import IngestReport
+    from analytics.sources.reports.report import IngestReport
     from analytics.sources.spec import SourceSpec
 
 

@@ -24,12 +24,12 @@ from analytics.sources.servers.spark_faults import view_fault
 from analytics.sources.servers.spark_relation import find_relation
 from analytics.sources.servers.spark_session import close, connect, keep
 from analytics.sources.spec import DEFAULT_VIEW
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sources.pushed.clean_view import PushedColumns
-    from analytics.sources.report import IngestReport
+    from analytics.sources.reports.report import IngestReport
     from analytics.sources.spec import SourceSpec
 
 _UNIT: Final = quoted(UNIT_COLUMN)

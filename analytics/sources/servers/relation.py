@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from analytics.errors import SchemaMismatchError
 from analytics.sources.servers.found import Found
 from analytics.sources.servers.view_text import bare_view, word_place
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     import psycopg

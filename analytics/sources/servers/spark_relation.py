@@ -15,7 +15,7 @@ from analytics.errors import SchemaMismatchError
 from analytics.sources.servers.found import Found
 from analytics.sources.servers.spark_faults import condition_of, view_fault
 from analytics.sources.servers.view_text import bare_view
-from analytics.sql.render import quoted
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,14 +21,19 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, check_one_row_a_unit
+from analytics.statistics.association.correlation_answer import (
+    UNDEFINED,
+    CorrelationAnswer,
+    correlations,
+    pvalues_of,
+)
+from analytics.statistics.association.released_correlation import ReleasedCorrelation
 from analytics.statistics.base import BOTH, PRIVATE
-from analytics.statistics.correlation_answer import UNDEFINED, CorrelationAnswer, correlations, pvalues_of
-from analytics.statistics.gram_rows import GramRows, middle_of
-from analytics.statistics.hidden_ratios import check_width, correlation_ratio, rows_bits
-from analytics.statistics.integer_solve import symmetric
-from analytics.statistics.number_columns import COLUMNS, read_columns
-from analytics.statistics.released_correlation import ReleasedCorrelation
-from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, is_hidden
+from analytics.statistics.hidden.hidden_ratios import check_width, correlation_ratio, rows_bits
+from analytics.statistics.hidden.revealed import DIGITS, REVEAL, Hidden, is_hidden
+from analytics.statistics.matrices.gram_rows import GramRows, middle_of
+from analytics.statistics.matrices.integer_solve import symmetric
+from analytics.statistics.matrices.number_columns import COLUMNS, read_columns
 from smpc.operations.arithmetic import take
 from smpc.operations.numeric.significant import Rounding
 

@@ -28,16 +28,28 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
+from analytics.statistics.association.intraclass import (
+    KINDS,
+    SINGLE,
+    MeanSquares,
+    from_spread,
+    of_means,
+    spread_out,
+)
+from analytics.statistics.association.released_correlation import (
+    REPLICATES,
+    Moments,
+    least_variances,
+    redrawn,
+)
 from analytics.statistics.base import BOTH, PRIVATE, Answer
-from analytics.statistics.bounded import FEW
-from analytics.statistics.conditional import nearest_positive
-from analytics.statistics.gram_release import GramRelease
-from analytics.statistics.gram_rows import GramRows, middle_of
-from analytics.statistics.integer_solve import symmetric
-from analytics.statistics.intraclass import KINDS, SINGLE, MeanSquares, from_spread, of_means, spread_out
-from analytics.statistics.noise_law import simulation
-from analytics.statistics.number_columns import read_columns
-from analytics.statistics.released_correlation import REPLICATES, Moments, least_variances, redrawn
+from analytics.statistics.matrices.gram_release import GramRelease
+from analytics.statistics.matrices.gram_rows import GramRows, middle_of
+from analytics.statistics.matrices.integer_solve import symmetric
+from analytics.statistics.matrices.number_columns import read_columns
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.conditional import nearest_positive
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +57,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noisy_gram import NoisyGram
+    from analytics.statistics.matrices.noisy_gram import NoisyGram
 
 Floats = npt.NDArray[np.float64]
 NAME: Final = "icc"

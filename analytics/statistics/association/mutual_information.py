@@ -24,14 +24,14 @@ import numpy.typing as npt
 
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer
-from analytics.statistics.independence import likelihood_ratio, noisy_replicates
+from analytics.statistics.tables.independence import likelihood_ratio, noisy_replicates
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 

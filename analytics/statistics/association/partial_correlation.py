@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
-from analytics.statistics.base import BOTH, PRIVATE
-from analytics.statistics.conditional import left_over
-from analytics.statistics.correlation_answer import (
+from analytics.statistics.association.correlation_answer import (
     UNDEFINED,
     CorrelationAnswer,
     correlations,
     pvalues_of,
 )
-from analytics.statistics.gram_rows import GramRows, middle_of
-from analytics.statistics.integer_solve import symmetric
-from analytics.statistics.number_columns import COLUMNS, read_columns
-from analytics.statistics.released_correlation import ReleasedCorrelation
+from analytics.statistics.association.released_correlation import ReleasedCorrelation
+from analytics.statistics.base import BOTH, PRIVATE
+from analytics.statistics.matrices.gram_rows import GramRows, middle_of
+from analytics.statistics.matrices.integer_solve import symmetric
+from analytics.statistics.matrices.number_columns import COLUMNS, read_columns
+from analytics.statistics.uncertainty.conditional import left_over
 
 if TYPE_CHECKING:
     from analytics.schema import Table

@@ -23,17 +23,17 @@ import numpy.typing as npt
 
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.delta_method import figure
-from analytics.statistics.distributions import student_tail
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer
-from analytics.statistics.independence import noisy_pvalue
+from analytics.statistics.tables.independence import noisy_pvalue
+from analytics.statistics.uncertainty.delta_method import figure
+from analytics.statistics.uncertainty.distributions import student_tail
 
 if TYPE_CHECKING:
     from typing import Any
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 

@@ -28,18 +28,18 @@ import numpy as np
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import BOTH, PRIVATE, Answer
-from analytics.statistics.bounded import FEW
-from analytics.statistics.gram_release import GramRelease
-from analytics.statistics.gram_rows import GramRows, middle_of
-from analytics.statistics.integer_solve import symmetric
-from analytics.statistics.leverage_guard import LeverageGuard
+from analytics.statistics.guards.leverage_guard import LeverageGuard
+from analytics.statistics.matrices.gram_release import GramRelease
+from analytics.statistics.matrices.gram_rows import GramRows, middle_of
+from analytics.statistics.matrices.integer_solve import symmetric
+from analytics.statistics.uncertainty.bounded import FEW
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.schema import NumericColumn, Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noisy_gram import NoisyGram
+    from analytics.statistics.matrices.noisy_gram import NoisyGram
 
 NAME: Final = "weighted_mean"
 SUMMARY: Final = "mean of a column with weights of another one"

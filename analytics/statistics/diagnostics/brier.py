@@ -24,12 +24,12 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import BOTH, EXACT, Answer
-from analytics.statistics.bounded import FEW
+from analytics.statistics.comparisons.group_moments import GroupMoments
+from analytics.statistics.comparisons.group_samples import REPLICATES, Mechanism, Sample
+from analytics.statistics.diagnostics.predicted_chances import check_chance
 from analytics.statistics.figure_table import two_groups
-from analytics.statistics.group_moments import GroupMoments
-from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample
-from analytics.statistics.noise_law import simulation
-from analytics.statistics.predicted_chances import check_chance
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

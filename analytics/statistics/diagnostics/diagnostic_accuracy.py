@@ -22,13 +22,13 @@ import numpy.typing as npt
 
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.delta_method import Complex, figure, share
 from analytics.statistics.figure_table import FigureTable, TableAnswer, two_groups
+from analytics.statistics.uncertainty.delta_method import Complex, figure, share
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 _TEST, _TRUTH = (axis == 1 for axis in np.indices((2, 2)))

@@ -22,9 +22,9 @@ import numpy.typing as npt
 from analytics.schema.numbers import format_decimal
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.delta_method import Complex, Figure, figure
+from analytics.statistics.diagnostics.predicted_chances import chance_column
 from analytics.statistics.figure_table import FigureTable, TableAnswer, two_groups
-from analytics.statistics.predicted_chances import chance_column
+from analytics.statistics.uncertainty.delta_method import Complex, Figure, figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 

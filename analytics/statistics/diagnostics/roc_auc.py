@@ -27,9 +27,9 @@ from analytics.pictures import Curve, Curves
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.bounded import FEW
+from analytics.statistics.comparisons.rank_table import RankAnswer, RankTable, area
 from analytics.statistics.grids import coarser
-from analytics.statistics.rank_table import RankAnswer, RankTable, area
+from analytics.statistics.uncertainty.bounded import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 MAX_BINS: Final = 500

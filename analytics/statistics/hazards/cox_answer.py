@@ -18,7 +18,7 @@ import numpy as np
 from analytics.errors import InvalidRequestError
 from analytics.pictures import Estimates
 from analytics.statistics.base import Answer
-from analytics.statistics.distributions import chi_square_tail
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError, OverflowRiskError
-from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.hazards.cox_answer import Baseline, Proportionality
 from analytics.statistics.hazards.partial_likelihood import (
     OPENED_BITS,
@@ -33,7 +32,8 @@ from analytics.statistics.hazards.partial_likelihood import (
     RiskTerms,
     risk_terms,
 )
-from analytics.statistics.integer_solve import symmetric
+from analytics.statistics.matrices.integer_solve import symmetric
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 from smpc.operations.arithmetic import (
     add,
     concatenate,

@@ -16,7 +16,7 @@ import numpy as np
 from analytics.errors import InvalidRequestError
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.sql.grouping import labels_of
-from analytics.statistics.relation_guard import design_of
+from analytics.statistics.guards.relation_guard import design_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt

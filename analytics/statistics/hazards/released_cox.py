@@ -23,11 +23,11 @@ import numpy as np
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.counts import CountStatistic
-from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.grids import coarser
 from analytics.statistics.hazards.cox_answer import TOO_FEW, Baseline, NoisyCoxAnswer, Proportionality
 from analytics.statistics.hazards.cox_design import names_of, stratum_of
 from analytics.statistics.hazards.noisy_cox import CoxTable
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.hazards.noisy_cox import TableFit
     from analytics.statistics.life_tables.curves import Floats
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 TIES: Final = ("efron", "breslow")
 MAX_INTERVALS: Final = 60

@@ -21,9 +21,9 @@ import numpy as np
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.sql.grouping import labels_of
 from analytics.statistics.base import MINIMUM_CELL, Step
-from analytics.statistics.distributions import chi_square_tail
+from analytics.statistics.comparisons.group_moments import group_places
 from analytics.statistics.grids import coarser
-from analytics.statistics.group_moments import group_places
+from analytics.statistics.hidden.revealed import SMALL_TABLE, rounded, value_of
 from analytics.statistics.life_tables.hidden_log_rank import (
     GROUPS,
     LEAST_VARIANCE,
@@ -40,7 +40,7 @@ from analytics.statistics.life_tables.hidden_log_rank_groups import (
 )
 from analytics.statistics.life_tables.log_rank_answer import LogRankAnswer
 from analytics.statistics.life_tables.log_rank_cells import TestForm
-from analytics.statistics.revealed import SMALL_TABLE, rounded, value_of
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 from smpc.operations.arithmetic import concatenate, reshape, take
 from smpc.operations.numeric.quotients import MOST_BITS
 from smpc.operations.numeric.significant import Rounding

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from analytics.statistics.revealed import HiddenRatio
+from analytics.statistics.hidden.revealed import HiddenRatio
 from smpc.operations.arithmetic import (
     add_public,
     concatenate,

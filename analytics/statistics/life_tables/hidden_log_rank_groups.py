@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from analytics.statistics.hidden_sums import beside, product_of, two_sums
+from analytics.statistics.hidden.hidden_sums import beside, product_of, two_sums
+from analytics.statistics.hidden.revealed import HiddenRatio
 from analytics.statistics.life_tables.hidden_log_rank import SUM_BITS
-from analytics.statistics.revealed import HiddenRatio
 from smpc.operations import arithmetic
 from smpc.operations.arithmetic import (
     add_public,

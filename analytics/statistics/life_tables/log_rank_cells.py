@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
-from analytics.statistics.noise_law import simulation
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator  # noqa: TID251  a simulation after the opening
 
     from analytics.statistics.base import Ints
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 REPLICATES: Final = 1_999

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.life_tables.curves import Floats
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
 

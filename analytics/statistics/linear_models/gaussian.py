@@ -16,7 +16,7 @@ import numpy as np
 
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
-from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
+from analytics.statistics.linear_models.glm_answer import FIT_CLOSED, GlmAnswer
 from analytics.statistics.linear_models.least_squares import LeastSquaresFit
 from analytics.statistics.linear_models.newton_fit import rounded
 

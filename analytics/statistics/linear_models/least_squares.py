@@ -14,8 +14,8 @@ from fractions import Fraction
 from typing import Final
 
 from analytics.schema import NumericColumn
-from analytics.statistics.gram_rows import GramRows, middle_of, terms_of
-from analytics.statistics.integer_solve import inverse, solve_exactly, symmetric
+from analytics.statistics.matrices.gram_rows import GramRows, middle_of, terms_of
+from analytics.statistics.matrices.integer_solve import inverse, solve_exactly, symmetric
 
 _BITS: Final = 240
 

@@ -25,14 +25,14 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.statistics.base import EXACT, Statistic, Step
-from analytics.statistics.integer_solve import inverse, solve_exactly, symmetric
+from analytics.statistics.matrices.integer_solve import inverse, solve_exactly, symmetric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints
-    from analytics.statistics.fit_guard import FitGuard
+    from analytics.statistics.guards.fit_guard import FitGuard
 
 Floats = npt.NDArray[np.float64]
 Phase = Literal["guard", "fit", "meat", "over", "closed"]

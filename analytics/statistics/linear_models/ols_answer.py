@@ -19,8 +19,8 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.pictures import Estimates
 from analytics.statistics.base import Answer
-from analytics.statistics.contrasts import Contrast, Prediction, contrast
-from analytics.statistics.distributions import f_tail, student_quantile, student_tail
+from analytics.statistics.matrices.contrasts import Contrast, Prediction, contrast
+from analytics.statistics.uncertainty.distributions import f_tail, student_quantile, student_tail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -21,13 +21,13 @@ import numpy as np
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
-from analytics.statistics.bounded import FEW
-from analytics.statistics.formulas import FORMULA, read_formula
-from analytics.statistics.gram_release import GramRelease
-from analytics.statistics.gram_rows import GramRows, middle_of, terms_of
-from analytics.statistics.integer_solve import symmetric
 from analytics.statistics.linear_models.penalised_answer import PenalisedAnswer
-from analytics.statistics.noise_law import simulation
+from analytics.statistics.matrices.formulas import FORMULA, read_formula
+from analytics.statistics.matrices.gram_release import GramRelease
+from analytics.statistics.matrices.gram_rows import GramRows, middle_of, terms_of
+from analytics.statistics.matrices.integer_solve import symmetric
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.linear_models.penalties import Floats, Penalty
-    from analytics.statistics.noisy_gram import NoisyGram
+    from analytics.statistics.matrices.noisy_gram import NoisyGram
 
 FIT_CLOSED: Final = "fit_closed"
 REPLICATES: Final = 999

@@ -20,16 +20,16 @@ import numpy as np
 
 from analytics.schema import NumericColumn
 from analytics.statistics.base import Step
-from analytics.statistics.integer_solve import solve_exactly, symmetric
 from analytics.statistics.linear_models.least_squares import LeastSquaresFit
 from analytics.statistics.linear_models.ols_answer import FIT_CLOSED, OlsAnswer, answer_of
+from analytics.statistics.matrices.integer_solve import solve_exactly, symmetric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.statistics.base import Ints
     from analytics.statistics.linear_models.ols_answer import Floats
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 ROBUST: Final = ("HC0", "HC1")
 _POINT_BITS: Final = 60

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from analytics.errors import InvalidRequestError
-from analytics.statistics.leverage_guard import LeverageGuard
+from analytics.statistics.guards.leverage_guard import LeverageGuard
 from analytics.statistics.linear_models.least_squares import LeastSquares, LeastSquaresFit
 from analytics.statistics.linear_models.ols_answer import FIT_CLOSED, OlsAnswer, answer_of
 

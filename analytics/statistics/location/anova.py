@@ -27,15 +27,21 @@ from analytics.errors import InvalidRequestError
 from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
-from analytics.statistics.bounded import FEW
-from analytics.statistics.distributions import chi_square_tail, f_tail
-from analytics.statistics.group_moments import GroupMoments
-from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, pooled_null, squares_within
-from analytics.statistics.hidden_f import MOST_GROUPS, f_bits, f_ratio
-from analytics.statistics.hidden_ratios import check_width, rows_bits
-from analytics.statistics.noise_law import simulation
-from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
-from analytics.statistics.two_way_anova import TwoWayMoments
+from analytics.statistics.comparisons.group_moments import GroupMoments
+from analytics.statistics.comparisons.group_samples import (
+    REPLICATES,
+    Mechanism,
+    Sample,
+    pooled_null,
+    squares_within,
+)
+from analytics.statistics.comparisons.two_way_anova import TwoWayMoments
+from analytics.statistics.hidden.hidden_f import MOST_GROUPS, f_bits, f_ratio
+from analytics.statistics.hidden.hidden_ratios import check_width, rows_bits
+from analytics.statistics.hidden.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.distributions import chi_square_tail, f_tail
+from analytics.statistics.uncertainty.noise_law import simulation
 from smpc.operations.arithmetic import take
 from smpc.operations.numeric.significant import Rounding
 

@@ -27,16 +27,25 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import NumericColumn
-from analytics.sql.expressions import Both, ColumnIndex, Compare, Integer, Literal, Product, Sum, TruthValue
+from analytics.sql.terms.expressions import (
+    Both,
+    ColumnIndex,
+    Compare,
+    Integer,
+    Literal,
+    Product,
+    Sum,
+    TruthValue,
+)
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.blocks import BlockSpec, JointNorm, Measure, all_known
-from analytics.statistics.bounded import FEW
-from analytics.statistics.distributions import chi_square_tail
+from analytics.statistics.comparisons.group_moments import group_places
+from analytics.statistics.comparisons.row_sums import RowSums
 from analytics.statistics.grids import coarser
-from analytics.statistics.group_moments import group_places
-from analytics.statistics.noise_law import simulation
-from analytics.statistics.row_sums import RowSums
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.distributions import chi_square_tail
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,10 +53,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.schema import Table
-    from analytics.sql.expressions import Condition
     from analytics.sql.query import GroupColumn
+    from analytics.sql.terms.expressions import Condition
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 REPLICATES: Final = 1_999

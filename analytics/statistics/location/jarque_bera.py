@@ -22,13 +22,11 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from analytics.sql.expressions import ColumnIndex
+from analytics.sql.terms.expressions import ColumnIndex
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.blocks import BlockSpec, Measure
-from analytics.statistics.bounded import FEW
-from analytics.statistics.noise_law import simulation
-from analytics.statistics.power_sums import (
+from analytics.statistics.comparisons.power_sums import (
     POWERS,
     Shape,
     center_of,
@@ -40,8 +38,10 @@ from analytics.statistics.power_sums import (
     power_sums,
     reach_of,
 )
-from analytics.statistics.row_sums import RowSums
-from analytics.statistics.value_guards import atoms, counted
+from analytics.statistics.comparisons.row_sums import RowSums
+from analytics.statistics.guards.value_guards import atoms, counted
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from analytics.schema import NumericColumn, Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 REPLICATES: Final = 1_999

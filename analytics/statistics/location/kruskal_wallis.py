@@ -20,14 +20,14 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.distributions import chi_square_tail
-from analytics.statistics.independence import noisy_pvalue
-from analytics.statistics.rank_table import RankAnswer, RankTable, midranks
+from analytics.statistics.comparisons.rank_table import RankAnswer, RankTable, midranks
+from analytics.statistics.tables.independence import noisy_pvalue
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 UNDEFINED: Final = "undefined"

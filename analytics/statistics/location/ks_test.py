@@ -24,14 +24,14 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter, chosen_groups
 from analytics.statistics.base import BOTH
-from analytics.statistics.distributions import kolmogorov_tail
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer, gridded
-from analytics.statistics.independence import noisy_pvalue
+from analytics.statistics.tables.independence import noisy_pvalue
+from analytics.statistics.uncertainty.distributions import kolmogorov_tail
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 

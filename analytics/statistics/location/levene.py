@@ -22,13 +22,13 @@ from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, chosen_groups
 from analytics.statistics.base import EXACT
-from analytics.statistics.distributions import f_tail
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer, middles, number_bins
+from analytics.statistics.uncertainty.distributions import f_tail
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 _CENTERS: Final = ("median", "mean")

@@ -25,14 +25,14 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.bounded import FEW
-from analytics.statistics.independence import noisy_pvalue
-from analytics.statistics.rank_table import RankAnswer, RankTable, area, midranks
+from analytics.statistics.comparisons.rank_table import RankAnswer, RankTable, area, midranks
+from analytics.statistics.tables.independence import noisy_pvalue
+from analytics.statistics.uncertainty.bounded import FEW
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 UNDEFINED: Final = "undefined"

@@ -33,12 +33,12 @@ from analytics.statistics.figure_table import (
     middles,
     number_bins,
 )
-from analytics.statistics.independence import noisy_pvalue
+from analytics.statistics.tables.independence import noisy_pvalue
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 

@@ -27,15 +27,15 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, EXACT
-from analytics.statistics.bounded import FEW
+from analytics.statistics.comparisons.group_moments import GroupMoments
+from analytics.statistics.comparisons.group_samples import REPLICATES, Mechanism, Sample, error_of_difference
+from analytics.statistics.comparisons.one_mean import OneMean, PairedMeans
+from analytics.statistics.comparisons.t_test_answer import UNDEFINED, TTestAnswer, share_farther, tail
 from analytics.statistics.figure_table import alternative_of
-from analytics.statistics.group_moments import GroupMoments
-from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, error_of_difference
-from analytics.statistics.hidden_ratios import check_width, rows_bits, t_bits, t_ratio
-from analytics.statistics.noise_law import simulation
-from analytics.statistics.one_mean import OneMean, PairedMeans
-from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
-from analytics.statistics.t_test_answer import UNDEFINED, TTestAnswer, share_farther, tail
+from analytics.statistics.hidden.hidden_ratios import check_width, rows_bits, t_bits, t_ratio
+from analytics.statistics.hidden.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.noise_law import simulation
 from smpc.operations.arithmetic import take
 from smpc.operations.numeric.significant import Rounding
 

@@ -24,11 +24,11 @@ from analytics.errors import InvalidRequestError
 from analytics.schema.numbers import format_decimal
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, EXACT, Answer
-from analytics.statistics.bounded import FEW
-from analytics.statistics.distributions import student_tail
-from analytics.statistics.group_moments import GroupMoments
-from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, error_of_difference
-from analytics.statistics.noise_law import simulation
+from analytics.statistics.comparisons.group_moments import GroupMoments
+from analytics.statistics.comparisons.group_samples import REPLICATES, Mechanism, Sample, error_of_difference
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.distributions import student_tail
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -24,11 +24,17 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
-from analytics.statistics.bounded import FEW
-from analytics.statistics.distributions import studentized_range_quantile, studentized_range_tail
-from analytics.statistics.group_moments import GroupMoments
-from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, pooled_null, squares_within
-from analytics.statistics.noise_law import simulation
+from analytics.statistics.comparisons.group_moments import GroupMoments
+from analytics.statistics.comparisons.group_samples import (
+    REPLICATES,
+    Mechanism,
+    Sample,
+    pooled_null,
+    squares_within,
+)
+from analytics.statistics.uncertainty.bounded import FEW
+from analytics.statistics.uncertainty.distributions import studentized_range_quantile, studentized_range_tail
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     import pandas as pd

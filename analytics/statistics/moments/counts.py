@@ -11,22 +11,22 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, rows_part, units_part
-from analytics.statistics.estimates import Estimate
-from analytics.statistics.noise_tails import beyond
-from analytics.statistics.sampling import PoissonSampling
+from analytics.statistics.uncertainty.estimates import Estimate
+from analytics.statistics.uncertainty.noise_tails import beyond
+from analytics.statistics.uncertainty.sampling import PoissonSampling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analytics.schema import Table
-    from analytics.sql.expressions import Integer
+    from analytics.sql.terms.expressions import Integer
     from analytics.statistics.aggregate import PlanColumn
     from analytics.statistics.aims import Aim
     from analytics.statistics.blocks import BlockSpec
-    from analytics.statistics.bounded import Span
-    from analytics.statistics.estimates import Parts
-    from analytics.statistics.noise_law import NoiseLaw
-    from analytics.statistics.sampling import Sampled, Sampling
+    from analytics.statistics.uncertainty.bounded import Span
+    from analytics.statistics.uncertainty.estimates import Parts
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.sampling import Sampled, Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, squares_part, sum_part
 from analytics.statistics.blocks import Measure
-from analytics.statistics.bounded import divisible, ends_of, is_few, noisy_mean, number_of
-from analytics.statistics.estimates import NA, Estimate
-from analytics.statistics.intervals import VarianceInterval
-from analytics.statistics.sampling import VarianceSampling
+from analytics.statistics.uncertainty.bounded import divisible, ends_of, is_few, noisy_mean, number_of
+from analytics.statistics.uncertainty.estimates import NA, Estimate
+from analytics.statistics.uncertainty.intervals import VarianceInterval
+from analytics.statistics.uncertainty.sampling import VarianceSampling
 
 if TYPE_CHECKING:
     from analytics.schema import Table
-    from analytics.sql.expressions import Integer
+    from analytics.sql.terms.expressions import Integer
     from analytics.statistics.aggregate import PlanColumn
     from analytics.statistics.blocks import BlockSpec
-    from analytics.statistics.bounded import Span
-    from analytics.statistics.estimates import Parts
-    from analytics.statistics.sampling import Sampled, Sampling
+    from analytics.statistics.uncertainty.bounded import Span
+    from analytics.statistics.uncertainty.estimates import Parts
+    from analytics.statistics.uncertainty.sampling import Sampled, Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,8 @@ from analytics.errors import InvalidRequestError
 from analytics.pictures import Bars, draw
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
-from analytics.statistics.profile import Profile, columns_of, profiled_columns
-from analytics.statistics.profile_estimates import ColumnSummary, intervals, width_of
+from analytics.statistics.profiles.profile import Profile, columns_of, profiled_columns
+from analytics.statistics.profiles.profile_estimates import ColumnSummary, intervals, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 _LEVEL: Final = 0.95
 

@@ -28,8 +28,14 @@ from analytics.sql.query import BoundQuery, Clause, Use
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Statistic, Step
 from analytics.statistics.blocks import BlockSpec, JointNorm, Measure, invalid_name
-from analytics.statistics.cell_states import INVALID_CELL, MISSING_STATE, apart_counts, own_counts, state_of
-from analytics.statistics.quality_answer import ColumnQuality, QualityAnswer
+from analytics.statistics.guards.cell_states import (
+    INVALID_CELL,
+    MISSING_STATE,
+    apart_counts,
+    own_counts,
+    state_of,
+)
+from analytics.statistics.profiles.quality_answer import ColumnQuality, QualityAnswer
 from smpc.operations.arithmetic import concatenate, matmul_public, multiply, take
 from smpc.operations.comparison import at_least
 
@@ -39,7 +45,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
 

@@ -24,7 +24,7 @@ from analytics.errors import InvalidRequestError
 from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
-from analytics.statistics.group_comparisons import (
+from analytics.statistics.profiles.group_comparisons import (
     ADJUSTMENTS,
     adjusted,
     counts_test,
@@ -33,8 +33,8 @@ from analytics.statistics.group_comparisons import (
     ranks_test,
     shares_difference,
 )
-from analytics.statistics.profile import Profile, columns_of, profiled_columns
-from analytics.statistics.profile_estimates import ColumnSummary, intervals
+from analytics.statistics.profiles.profile import Profile, columns_of, profiled_columns
+from analytics.statistics.profiles.profile_estimates import ColumnSummary, intervals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 OVERALL: Final = "Overall"
 CLOSED: Final = "closed"

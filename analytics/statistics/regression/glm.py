@@ -32,15 +32,15 @@ from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import EXACT
-from analytics.statistics.fit_guard import FitGuard
-from analytics.statistics.formulas import read_formula
-from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
+from analytics.statistics.guards.fit_guard import FitGuard
+from analytics.statistics.guards.relation_guard import design_of
 from analytics.statistics.linear_models.families import UNIT, Family, Measures, family_of
 from analytics.statistics.linear_models.gaussian import GaussianFit
+from analytics.statistics.linear_models.glm_answer import FIT_CLOSED, GlmAnswer
 from analytics.statistics.linear_models.newton_fit import MAX_STEPS, NewtonFit, rounded
 from analytics.statistics.linear_models.ols_answer import NONROBUST
 from analytics.statistics.linear_models.robust_ols import ROBUST
-from analytics.statistics.relation_guard import design_of
+from analytics.statistics.matrices.formulas import read_formula
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import AnyStatistic, Ints, Limits, Mode
     from analytics.statistics.linear_models.newton_fit import FitState, Fitted, Floats
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 NAME: Final = "glm"
 SUMMARY: Final = (

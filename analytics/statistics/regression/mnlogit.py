@@ -23,9 +23,9 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.pictures import Estimates
 from analytics.schema import CategoricalColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
-from analytics.statistics.fit_guard import FitGuard
-from analytics.statistics.formulas import FORMULA, read_formula
-from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
+from analytics.statistics.guards.fit_guard import FitGuard
+from analytics.statistics.guards.relation_guard import design_of
+from analytics.statistics.linear_models.glm_answer import FIT_CLOSED, GlmAnswer
 from analytics.statistics.linear_models.newton_fit import (
     MAX_STEPS,
     NewtonFit,
@@ -33,16 +33,16 @@ from analytics.statistics.linear_models.newton_fit import (
     rounded,
     terms_of,
 )
-from analytics.statistics.relation_guard import design_of
+from analytics.statistics.matrices.formulas import FORMULA, read_formula
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.contrasts import Prediction
     from analytics.statistics.linear_models.newton_fit import Floats
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.matrices.contrasts import Prediction
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 _UNIT: Final = 64  # of a log-likelihood
 _FIRST: Final = 1  # of the rows' columns: unit, outcome, covariates

@@ -23,12 +23,12 @@ from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import BOTH, PRIVATE
-from analytics.statistics.formulas import FORMULA, read_formula
 from analytics.statistics.linear_models.least_squares import LeastSquaresFit
 from analytics.statistics.linear_models.ols_answer import FIT_CLOSED, NONROBUST, OlsAnswer, answer_of
+from analytics.statistics.linear_models.released_ols import ReleasedOls
 from analytics.statistics.linear_models.robust_ols import ROBUST, RobustFit
 from analytics.statistics.linear_models.weighted_ols import WeightedFit
-from analytics.statistics.released_ols import ReleasedOls
+from analytics.statistics.matrices.formulas import FORMULA, read_formula
 
 if TYPE_CHECKING:
     from analytics.schema import Table

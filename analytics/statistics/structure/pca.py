@@ -23,16 +23,16 @@ from analytics.pictures import Bars
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import PRIVATE, Answer
-from analytics.statistics.gram_release import GramRelease
-from analytics.statistics.noise_law import simulation
-from analytics.statistics.number_columns import COLUMNS, read_columns
+from analytics.statistics.matrices.gram_release import GramRelease
+from analytics.statistics.matrices.number_columns import COLUMNS, read_columns
+from analytics.statistics.uncertainty.noise_law import simulation
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noisy_gram import NoisyGram
+    from analytics.statistics.matrices.noisy_gram import NoisyGram
 
 Floats = npt.NDArray[np.float64]
 REPLICATES: Final = 499

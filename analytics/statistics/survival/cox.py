@@ -32,8 +32,8 @@ import numpy as np
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import BOTH, Statistic, Step
-from analytics.statistics.fit_guard import FitGuard
 from analytics.statistics.grids import coarser
+from analytics.statistics.guards.fit_guard import FitGuard
 from analytics.statistics.hazards.cox_answer import FIT_CLOSED, Baseline, CoxAnswer, Proportionality
 from analytics.statistics.hazards.cox_checks import LastOpening, baselines, proportionality
 from analytics.statistics.hazards.cox_design import POINT_BITS, CoxDesign, names_of, stratum_of, terms_of
@@ -45,7 +45,7 @@ from analytics.statistics.hazards.partial_likelihood import (
     score_and_information,
 )
 from analytics.statistics.hazards.released_cox import ReleasedCox
-from analytics.statistics.integer_solve import inverse, solve_exactly
+from analytics.statistics.matrices.integer_solve import inverse, solve_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.life_tables.curves import Floats
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 NAME: Final = "cox"
 SUMMARY: Final = "Cox regression on a declared grid"

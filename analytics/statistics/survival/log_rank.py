@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import BoundQuery, GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode, Step
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 MAX_INTERVALS: Final = 60
 MAX_GROUPS: Final = 20

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from analytics.statistics.base import Ints
     from analytics.statistics.life_tables.group_table import GroupTable
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 _FIGURES: Final = ("at_risk", "events", "censored")
 

@@ -25,18 +25,15 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL
-from analytics.statistics.chi_square_answer import ChiSquareAnswer
 from analytics.statistics.counts import WholeTable
-from analytics.statistics.distributions import chi_square_tail
-from analytics.statistics.hidden_ratios import (
+from analytics.statistics.hidden.hidden_ratios import (
     check_table,
     check_two_by_two,
     chi_square_of_table,
     chi_square_ratio,
     rows_bits,
 )
-from analytics.statistics.independence import expected_counts, noisy_pvalue, pearson, pearson_under_noise
-from analytics.statistics.revealed import (
+from analytics.statistics.hidden.revealed import (
     DIGITS,
     REVEAL,
     SMALL_TABLE,
@@ -45,6 +42,14 @@ from analytics.statistics.revealed import (
     RevealedAnswer,
     is_hidden,
 )
+from analytics.statistics.tables.chi_square_answer import ChiSquareAnswer
+from analytics.statistics.tables.independence import (
+    expected_counts,
+    noisy_pvalue,
+    pearson,
+    pearson_under_noise,
+)
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 from smpc.operations.arithmetic import concatenate, take
 from smpc.operations.numeric.significant import Rounding
 from smpc.sharing import Shared
@@ -54,7 +59,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from smpc.session import Session
 
 Floats = npt.NDArray[np.float64]

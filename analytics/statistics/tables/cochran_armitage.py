@@ -24,8 +24,6 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.delta_method import Complex, figure
-from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.figure_table import (
     UNDEFINED,
     FigureTable,
@@ -34,14 +32,16 @@ from analytics.statistics.figure_table import (
     gridded,
     two_groups,
 )
-from analytics.statistics.independence import noisy_pvalue
+from analytics.statistics.tables.independence import noisy_pvalue
+from analytics.statistics.uncertainty.delta_method import Complex, figure
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 

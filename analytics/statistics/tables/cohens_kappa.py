@@ -22,13 +22,13 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.delta_method import Complex, figure, share
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer, check_same_groups
+from analytics.statistics.uncertainty.delta_method import Complex, figure, share
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 _WEIGHTS: Final = {"none": 0, "linear": 1, "quadratic": 2}

@@ -26,13 +26,12 @@ from analytics.errors import InvalidRequestError
 from analytics.pictures import Cells
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
-from analytics.statistics.bounded import FEW
 from analytics.statistics.counts import CountStatistic
-from analytics.statistics.hidden_ratios import check_two_by_two, rows_bits
-from analytics.statistics.hidden_ratios import odds_ratio as odds_ratio_of_shares
-from analytics.statistics.margins import known_margins, margins_of, open_margins
-from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
-from analytics.statistics.table_measures import (
+from analytics.statistics.guards.margins import known_margins, margins_of, open_margins
+from analytics.statistics.hidden.hidden_ratios import check_two_by_two, rows_bits
+from analytics.statistics.hidden.hidden_ratios import odds_ratio as odds_ratio_of_shares
+from analytics.statistics.hidden.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
+from analytics.statistics.tables.table_measures import (
     TWO_BY_TWO,
     Measure,
     association,
@@ -40,6 +39,7 @@ from analytics.statistics.table_measures import (
     risk_difference,
     risk_ratio,
 )
+from analytics.statistics.uncertainty.bounded import FEW
 from smpc.operations.arithmetic import concatenate, multiply, take
 from smpc.operations.numeric.significant import Rounding
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
 

@@ -3,7 +3,7 @@
 Layer:       analytics.statistics.tables above released_marginals.
 Guarantees:  every check of the arguments is made when it is bound: dimensions with public groups, none twice, known
              measures, and at most so many cells.
-See instead: the release itself (``analytics.statistics.released_marginals``), questions to it
+See instead: the release itself (``analytics.statistics.causal.released_marginals``), questions to it
              (``analytics.results.cube_answers``).
 Source:      ours; docs/guarantees.md P6.
 """
@@ -20,7 +20,7 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import PRIVATE
-from analytics.statistics.released_marginals import COUNT_ALL, ReleasedMarginals
+from analytics.statistics.causal.released_marginals import COUNT_ALL, ReleasedMarginals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

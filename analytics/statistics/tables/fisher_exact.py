@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import EXACT
-from analytics.statistics.delta_method import Figure
 from analytics.statistics.figure_table import FigureTable, TableAnswer, alternative_of, two_groups
-from analytics.statistics.table_measures import fisher, odds_ratio
+from analytics.statistics.tables.table_measures import fisher, odds_ratio
+from analytics.statistics.uncertainty.delta_method import Figure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,8 @@ from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.counts import WholeTable
-from analytics.statistics.distributions import chi_square_tail
-from analytics.statistics.independence import noisy_pvalue
+from analytics.statistics.tables.independence import noisy_pvalue
+from analytics.statistics.uncertainty.distributions import chi_square_tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 MAX_GROUPS: Final = 1_000

@@ -23,15 +23,15 @@ import numpy.typing as npt
 
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
-from analytics.statistics.delta_method import Complex, Figure, figure
-from analytics.statistics.distributions import binomial_test, chi_square_tail
 from analytics.statistics.figure_table import FigureTable, TableAnswer, check_same_groups, two_groups
-from analytics.statistics.independence import noisy_pvalue
+from analytics.statistics.tables.independence import noisy_pvalue
+from analytics.statistics.uncertainty.delta_method import Complex, Figure, figure
+from analytics.statistics.uncertainty.distributions import binomial_test, chi_square_tail
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 _N01: Final = np.array([[False, True], [False, False]])

@@ -27,7 +27,7 @@ import numpy as np
 from analytics.errors import InvalidRequestError, OverflowRiskError
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import EXACT, MINIMUM_CELL, Answer, Statistic, Step
-from analytics.statistics.column_cells import ColumnCells
+from analytics.statistics.guards.column_cells import ColumnCells
 from smpc.operations.arithmetic import (
     add_public,
     concatenate,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
 

@@ -23,7 +23,6 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter, chosen_groups
 from analytics.statistics.base import BOTH
-from analytics.statistics.delta_method import Complex, figure, share
 from analytics.statistics.figure_table import (
     UNDEFINED,
     FigureTable,
@@ -31,12 +30,13 @@ from analytics.statistics.figure_table import (
     alternative_of,
     two_groups,
 )
-from analytics.statistics.independence import noisy_pvalue
+from analytics.statistics.tables.independence import noisy_pvalue
+from analytics.statistics.uncertainty.delta_method import Complex, figure, share
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 _OUTCOME: Final = np.array([[False, True], [False, True]])

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.site_file import Policy
     from federation.protocol.request import Request
-    from federation.training.entry_check import EntryCheck
-    from federation.training.round_plan import RoundPlan, RunPlan
+    from federation.training.rounds.entry_check import EntryCheck
+    from federation.training.rounds.round_plan import RoundPlan, RunPlan
     from privacy_accounting.budget import PrivacyFilter
     from privacy_accounting.budget.totals import Spend
     from privacy_accounting.ledger.entries import Body

@@ -19,8 +19,8 @@ from federation.errors import KeyMismatchError
 from federation.node.clock import installed_version, wall_clock
 from federation.protocol.exchange import serve
 from federation.protocol.messages import Health, HealthAsk
-from federation.training.entry_check import EntryCheck, members_of
-from federation.training.helpers import helpers_of, pinned_key
+from federation.training.rounds.entry_check import EntryCheck, members_of
+from federation.training.running.helpers import helpers_of, pinned_key
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from federation.consortium.agreement_changes import changes
+from federation.consortium.amending.agreement_changes import changes
 from federation.consortium.consortium_file import consortium_from_dict, consortium_path
 from federation.errors import ConfigError
 from federation.node.ledger.storage import (

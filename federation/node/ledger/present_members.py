@@ -3,8 +3,8 @@
 Layer:       federation.node.ledger.present_members, above storage. Used at a start, before the network is opened.
 Guarantees:  a site changes its identity file only once its ledger holds the entry that renews its key, signed by all.
              The earlier identity is kept; at every moment the identity file is whole.
-See instead: making and certifying the new key (``federation.setup.renewing``), the amendment
-             (``federation.consortium.amendments``).
+See instead: making and certifying the new key (``federation.setup.several_machines.renewing``), the amendment
+             (``federation.consortium.amending.amendments``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from federation.consortium.administrator_approvals import Approvals
+from federation.consortium.amending.administrator_approvals import Approvals
 from federation.consortium.consortium_file import consortium_path
 from federation.consortium.members_file import MEMBERS_FILE, keep_members, load_members, write_members
 from federation.errors import ConfigError
@@ -20,9 +20,9 @@ from federation.identity.next_identity import exchange_identity
 from federation.node.ledger.storage import is_in_postgres, ledger_file, read_ledger
 from federation.node.ledger.summary import read_state
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.agreements import Amended
-from privacy_accounting.ledger.members_change import MembersChange
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

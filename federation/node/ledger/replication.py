@@ -26,7 +26,7 @@ from privacy_accounting.errors import (
     LedgerForkedError,
     LedgerRefusedError,
 )
-from privacy_accounting.ledger.members_change import MembersChange
+from privacy_accounting.ledger.changes.members_change import MembersChange
 from privacy_accounting.ledger.messages import Proposal, Signed, read_message
 from privacy_accounting.ledger.replication.agreement import agree
 from privacy_accounting.ledger.replication.entry_validation import bodies_of
@@ -36,7 +36,7 @@ from privacy_accounting.ledger.replication.snapshots import EVERY, snapshot_draf
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from federation.consortium.amendments import Amendment
+    from federation.consortium.amending.amendments import Amendment
     from federation.consortium.consortium_file import Consortium
     from federation.node.admission.queries import AdmittedRequest
     from federation.node.ledger.peers import PeerClients

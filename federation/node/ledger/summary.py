@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from federation.consortium.administrator_approvals import Approvals
+from federation.consortium.amending.administrator_approvals import Approvals
 from federation.errors import AmendmentRejectedError
 from federation.node.ledger.storage import describe_ledger, read_ledger
 from privacy_accounting.audit.chain_reader import opening, read_entries
@@ -20,7 +20,7 @@ from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.storage.store import Table
 
 if TYPE_CHECKING:
-    from federation.consortium.amendments import Amendment
+    from federation.consortium.amending.amendments import Amendment
     from federation.consortium.site_file import SiteConfig
     from privacy_accounting.ledger.state import ChainState
     from privacy_accounting.ledger.storage.store import Store

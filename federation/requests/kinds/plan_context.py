@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
 from analytics.plans.context import PlanContext
-from analytics.plans.mechanisms import MECHANISMS
+from analytics.plans.noise.mechanisms import MECHANISMS
 from federation.consortium.genesis import population_budget
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from analytics.plans.mechanisms import Mechanism
+    from analytics.plans.noise.mechanisms import Mechanism
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.request import Request
 

@@ -7,7 +7,7 @@ Guarantees:  the weight of a sum is a whole number, a function of its staleness 
              rounded down and at least 1. It multiplies the sum before the noise, which is calibrated to the largest
              weight and to K contributors. So no weight follows from data, and no noise is multiplied. A public divisor
              is scaled to K of n sites.
-See instead: who is in a buffer (``federation.training.ready_sites``), what a site keeps until then
+See instead: who is in a buffer (``federation.training.running.ready_sites``), what a site keeps until then
              (``federation.training.prepared_updates``).
 Source:      Nguyen and others, Federated Learning with Buffered Asynchronous Aggregation, AISTATS 2022;
              docs/guarantees.md P13, form (a), and P17.

@@ -17,6 +17,7 @@ from typing import Final
 
 from privacy_accounting.errors import ClockDiffersError, LedgerAheadError
 from privacy_accounting.ledger.batch import Batch
+from privacy_accounting.ledger.changes.order_change import OrderChange
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     Cancel,
@@ -27,7 +28,6 @@ from privacy_accounting.ledger.contents import (
 )
 from privacy_accounting.ledger.entries import Body, body_hash
 from privacy_accounting.ledger.merkle import merkle_root
-from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.pricing import own_price, price_of
 from privacy_accounting.ledger.refusal import Refusal
 from privacy_accounting.ledger.state import ChainPosition, ChainState, refuse

@@ -20,8 +20,8 @@ from privacy_accounting.errors import AccountingError, LedgerForkedError, Ledger
 from privacy_accounting.ledger.batch import Batch
 from privacy_accounting.ledger.contents import Cancel, Charge, Genesis, Snapshot
 from privacy_accounting.ledger.entries import MAX_ENTRIES, Body, Entry, body_hash, public_hex
-from privacy_accounting.ledger.members import Members
 from privacy_accounting.ledger.messages import Proposal, Signed, read_answer
+from privacy_accounting.ledger.parties.members import Members
 from privacy_accounting.ledger.replication.entry_validation import (
     Admit,
     ValidationContext,

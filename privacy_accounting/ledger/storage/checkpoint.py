@@ -25,16 +25,16 @@ from privacy_accounting.budget.privacy_filter import PrivacyFilter
 from privacy_accounting.budget.totals import SpendTotals
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
-from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.agreements import Agreements
 from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json
 from privacy_accounting.ledger.canonical_json import Fields
+from privacy_accounting.ledger.changes.agreement_change import AgreementChange
+from privacy_accounting.ledger.changes.role_change import RoleChange
 from privacy_accounting.ledger.contents import FORMAT_NAMED, HASH_BYTES, Genesis, Snapshot
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, Entry, body_hash
-from privacy_accounting.ledger.members import Succession
 from privacy_accounting.ledger.merkle import merkle_root
-from privacy_accounting.ledger.role_change import RoleChange
-from privacy_accounting.ledger.roles import Roles
+from privacy_accounting.ledger.parties.members import Succession
+from privacy_accounting.ledger.parties.roles import Roles
 from privacy_accounting.ledger.state import ChainPosition, ChainState, FoldedState, refuse
 from privacy_accounting.ledger.storage.store import Note, Table
 from privacy_accounting.ledger.used_requests import UsedRequests

@@ -5,7 +5,7 @@ Guarantees:  a dialing end sends nothing before the certificate at the other end
              A listening end gives one address at most ``most`` connections a minute, each with a time limit. It knows
              nothing of its callers: what they may do is decided by what they say.
 See instead: connections between members, whose certificates are checked at both ends (``endpoint``); many callers at
-             once (``listener``); what is said here (``federation.consortium.deliveries``).
+             once (``listener``); what is said here (``federation.consortium.admission.deliveries``).
 Source:      RFC 8446 (TLS 1.3).
 """
 

@@ -8,7 +8,7 @@ Guarantees:  a peer passes only with a certificate whose name, role and SHA-256 
              Host names play no part: OpenSSL's check of them is off, this one is stricter.
 See instead: the certificate's authority and TLS itself (``tls_contexts``), who issues certificates
              (``federation.identity.authority``), the role for each purpose (``connecting.endpoint``), a removed site,
-             whose certificate stays valid and whose signature does not (``privacy_accounting.ledger.members``).
+             whose certificate stays valid and whose signature does not (``privacy_accounting.ledger.parties.members``).
 Source:      RFC 5280 section 4.2.1.6 (subjectAltName).
 """
 

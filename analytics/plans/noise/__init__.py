@@ -1,0 +1,1 @@
+"""How much noise a plan needs, and how a budget is divided over its figures."""

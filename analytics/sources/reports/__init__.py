@@ -1,0 +1,1 @@
+"""What a site's administrator is told about the data that was read."""

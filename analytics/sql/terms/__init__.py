@@ -1,0 +1,1 @@
+"""Expressions of a query: their extent, their numbers, their evaluation, their text."""

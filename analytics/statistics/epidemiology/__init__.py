@@ -1,0 +1,1 @@
+"""Rates, ratios of stratified tables, standardisation, meta-analysis."""

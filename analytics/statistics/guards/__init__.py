@@ -1,0 +1,1 @@
+"""What may open of a statistic: small cells, leverage, relations between columns."""

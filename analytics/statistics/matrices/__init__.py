@@ -1,0 +1,1 @@
+"""The matrix of squares and products of columns: exact, released with noise, solved."""

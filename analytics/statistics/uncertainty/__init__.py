@@ -1,0 +1,1 @@
+"""The laws of noise and of sampling, and the intervals that follow from them."""

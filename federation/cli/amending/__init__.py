@@ -1,0 +1,1 @@
+"""Commands that change a consortium after its founding."""

@@ -1,0 +1,1 @@
+"""Commands that found a consortium over several machines and renew its members."""

@@ -1,0 +1,1 @@
+"""Commands of the analyst: queries, statistics, cubes, counts, mining."""

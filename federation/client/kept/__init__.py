@@ -1,0 +1,1 @@
+"""Answers that an analyst has paid for, kept and used again."""

@@ -1,0 +1,1 @@
+"""The questions of a session: by name, by accuracy, cubes, quotes, gates."""

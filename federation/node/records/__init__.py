@@ -1,0 +1,1 @@
+"""What a site keeps of requests: their texts, their refusals."""

@@ -1,0 +1,1 @@
+"""Founding a consortium over several machines, joining it, renewing its members."""

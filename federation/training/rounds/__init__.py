@@ -1,0 +1,1 @@
+"""The plan of a training before it starts: its rounds, cohorts and prices."""

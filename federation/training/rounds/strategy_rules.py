@@ -1,0 +1,45 @@
+"""What a strategy cannot train, by public numbers alone.
+
+Layer:       federation.training.rounds.strategy_rules. Pure.
+Guarantees:  a strategy that an epsilon does not cover is named before any charge: shared noise covers one sum that is sent
+             as it is, and neither what a site keeps of it nor what it computes from it.
+Source:      docs/guarantees.md P13.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from federation.training.strategies.base import PrivateForm
+
+if TYPE_CHECKING:
+    from federation.training.strategies.base import RunShape, Strategy
+    from federation.training.task import TrainingTask
+
+
+def strategy_mistakes(
+    task: TrainingTask, strategy: Strategy, shape: RunShape, *, sum_length: int
+) -> list[str]:
+    """Return why the strategy cannot train this: what its rule does not know, and what an epsilon does not cover.
+
+    Args:
+        task: the task.
+        strategy: of the task.
+        shape: of the run.
+        sum_length: numbers in a clipped sum.
+    """
+    found = strategy.mistakes(shape.rule)
+    if task.report_loss and not strategy.sends_loss:
+        found.append(f"report_loss: {strategy.name} sends no loss, so it has to be left out")
+    if task.epsilon is not None and strategy.private_form is None:
+        found.append(f"strategy: {strategy.name} trains without an epsilon only")
+    if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:
+        if strategy.keeps_state:
+            found.append(
+                f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum does not cover it"
+            )
+        if strategy.n_sums(shape.options) != 1 or strategy.length(shape) != sum_length:
+            found.append(
+                f"strategy: {strategy.name} needs more than one sum, and the noise of one sum does not cover it"
+            )
+    return found

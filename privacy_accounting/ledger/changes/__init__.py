@@ -1,0 +1,1 @@
+"""Entries of the ledger that change what later entries are held against."""

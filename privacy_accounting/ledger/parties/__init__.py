@@ -1,0 +1,1 @@
+"""Members and roles that are in force at an entry of the ledger."""
