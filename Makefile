@@ -50,9 +50,9 @@ reference: $(READY)
 slow: slow-laws slow-faults slow-kills slow-processes slow-spark field-test
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
-FAULTS := tests/smpc/test_smpc_faults.py tests/smpc/test_smpc_faults_over_tls.py
-KILLS := tests/smpc/test_smpc_faults_processes.py
-STATISTICS := tests/federation/test_federation_empirical.py
+FAULTS := tests/smpc/faults/test_smpc_faults.py tests/smpc/faults/test_smpc_faults_over_tls.py
+KILLS := tests/smpc/faults/test_smpc_faults_processes.py
+STATISTICS := tests/federation/runs/test_federation_empirical.py
 PROCESSES := tests/cli tests/docs tests/federation tests/ledger tests/operations tests/setup tests/transport
 
 # laws with fifty times the examples, and what is counted over many runs

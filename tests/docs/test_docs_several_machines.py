@@ -100,7 +100,7 @@ def exact_answers_of_four():
 
 
 def test_the_commands_in_blocks_have_their_options():
-    """What is typed later than the beginning; tests/setup/test_correcting.py walks through it."""
+    """What is typed later than the beginning; tests/setup/several_machines/test_correcting.py walks through it."""
     found = [
         shlex.split(line.split("$ crossward ", 1)[1])
         for kind, block in BLOCK.findall(PAGE.read_text("utf-8"))

@@ -12,7 +12,7 @@ from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from privacy_accounting.ledger.storage.store import Table
 from tests.cli.conftest import crossward, make_folder
 from tests.ledger.ledger_world import World, an_exact
-from tests.ledger.test_ledger_checkpoint import snapshot
+from tests.ledger.storage.test_ledger_checkpoint import snapshot
 from tests.operations.operations_world import (
     SITES,
     ask,

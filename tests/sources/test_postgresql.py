@@ -19,7 +19,7 @@ from analytics.sources.engines import postgresql_engine
 from analytics.sources.servers.access import ServerAccess
 from analytics.statistics.blocks import MISSING, invalid_name
 from tests.analytics import sql_grammar as grammar
-from tests.analytics.test_analytics_scans import ARGUMENTS, LAW, check_law, planned, schema_of
+from tests.analytics.sources.test_analytics_scans import ARGUMENTS, LAW, check_law, planned, schema_of
 from tests.sources.servers import OWNER, READER, running
 from tests.sources.test_format_contract import COLUMNS, KEY, rows, table_of
 from tests.sources.writers import BIG, ROWS

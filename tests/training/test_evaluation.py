@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_models import COUNTED
 from training_world import MADE_TABLES, added_up, made_frame, task_of
 
 import federation
@@ -15,6 +14,7 @@ from federation.training.local_update import unit_vectors
 from federation.training.rounds.round_plan import GRID
 from federation.training.task import load_task
 from federation.training.task import task_of as read_back
+from tests.training.models.test_models import COUNTED
 
 ALL = ["accuracy", "roc_auc", "brier", "sensitivity", "specificity", "calibration"]
 ASKED = {"table": "patients", "target": "y", "epsilon": 2, "metrics": ALL, "purpose": "analysis"}
