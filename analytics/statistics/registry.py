@@ -23,6 +23,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "chi_square": "tables.chi_square.ChiSquare",
     "cochran_armitage": "tables.cochran_armitage.CochranArmitage",
     "cohens_kappa": "tables.cohens_kappa.CohensKappa",
+    "comorbidity": "pairs.comorbidity.Comorbidity",
     "correlation": "association.correlation.Correlation",
     "cox": "survival.cox.Cox",
     "crosstab": "tables.crosstab.Crosstab",

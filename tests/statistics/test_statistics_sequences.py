@@ -317,7 +317,7 @@ def test_days_that_are_no_days_too_many_items_and_one_row_a_person_are_refused(w
         "drug": {"type": "categorical", "domain": [f"x{n}" for n in range(120)], "nullable": True}
     }
     many = StatisticWorld(
-        reports(3),
+        reports(3).assign(drug="x1"),
         columns,
         privacy_unit="patient",
         max_rows_per_unit=40,
@@ -326,4 +326,4 @@ def test_days_that_are_no_days_too_many_items_and_one_row_a_person_are_refused(w
     with pytest.raises(InvalidRequestError, match="at most 99 items"):
         many.plan("sequential_patterns", **asked)
     with pytest.raises(InvalidRequestError, match="noise"):
-        world.plan("sequential_patterns", **asked, epsilon="1")
+        event_world(reports(3)).plan("sequential_patterns", **asked, epsilon="1")
