@@ -54,6 +54,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "mcnemar": "tables.mcnemar.McNemar",
     "meta_analysis": "tables.meta_analysis.MetaAnalysis",
     "mnlogit": "regression.mnlogit.MnLogit",
+    "mrmr": "structure.mrmr.Mrmr",
     "mutual_information": "association.mutual_information.MutualInformation",
     "net_benefit": "diagnostics.net_benefit.NetBenefit",
     "ols": "regression.ols.Ols",
