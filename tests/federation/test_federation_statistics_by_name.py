@@ -24,6 +24,7 @@ ASKED = {
     "chi_square": TWO,
     "cochran_armitage": {"outcome": "disease", "by": "age"},
     "cohens_kappa": {"a": "exang", "b": "disease"},
+    "comorbidity": {"items": ["exang", "disease", "sex=M"]},
     "correlation": {"columns": ["age", "thalach"]},
     "crosstab": TWO,
     "cube": {"dimensions": ["sex", "disease"]},
@@ -49,6 +50,7 @@ ASKED = {
     "mcnemar": {"a": "exang", "b": "disease"},
     "meta_analysis": {"outcome": "age", "exposure": "exang", "measure": "mean_difference"},
     "mnlogit": {"formula": "sex ~ age"},
+    "mrmr": {"target": "disease", "features": ["sex", "exang", "age"]},
     "mutual_information": BINNED,
     "ols": {"formula": "thalach ~ age + sex"},
     "partial_correlation": {"columns": ["age", "thalach"], "controls": ["sex"]},
@@ -57,6 +59,7 @@ ASKED = {
     "quantile": {"column": "age", "q": [0.25, 0.5], "by": "disease"},
     "ridge": {"formula": "thalach ~ age + sex", "alpha": 1},
     "roc_auc": {"score": "age", "truth": "disease"},
+    "signals": {"drug": "exang", "event": ["disease", "sex=M"]},
     "site_drift": {"column": "thalach"},
     "smr": {"outcome": "disease", "strata": "age", "rates": [0.3, 0.4, 0.5, 0.6]},
     "spearman": BINNED,
@@ -86,6 +89,8 @@ WITHOUT_DATA = {
     "friedman",
     "net_benefit",
     "signed_rank",
+    # ... no second row of a person
+    "sequential_patterns",
 }  # the hospitals have no durations
 
 

@@ -57,7 +57,7 @@ class Comorbidity(ItemPairs):
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
-        return {"items": [item.to_list() for item in self.counts.items]}
+        return {"items": [item.name for item in self.counts.items]}
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> ComorbidityAnswer:
         """See ``Statistic``."""

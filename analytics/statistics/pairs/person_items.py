@@ -50,10 +50,6 @@ class PersonItem:
     low: int
     high: int
 
-    def to_list(self) -> list[object]:
-        """Canonical form."""
-        return [self.name, self.column, self.low, self.high]
-
 
 def read_items(arguments: Arguments, name: str, table: Table) -> tuple[PersonItem, ...]:
     """Read an argument that names items.

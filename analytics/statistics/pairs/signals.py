@@ -77,7 +77,7 @@ class Signals(ItemPairs):
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
-        items = [item.to_list() for item in self.counts.items]
+        items = [item.name for item in self.counts.items]
         return {"drug": items[: self.n_drugs], "event": items[self.n_drugs :]}
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> SignalsAnswer:

@@ -130,14 +130,13 @@ class SequentialPatterns(Statistic[int]):
         """See ``Statistic``."""
         window, share = self.window, self.guard.min_support
         return {
-            "items": [item.to_list() for item in self.items],
+            "items": [item.name for item in self.items],
             "day": self.day.name,
             "within": window.within,
             "least_gap": window.least_gap,
             "next_only": window.is_next,
             "max_len": self.guard.max_len,
             "min_support": [share.numerator, share.denominator],
-            "comparison_bits": self.guard.comparison_bits,
         }
 
     def start(self) -> int:
