@@ -6,7 +6,7 @@ episode to the next), aspirin count (a heart disease diagnosis not after a presc
 pandas over the pooled rows. Seconds are those of the whole call, with charge, scans and answer, the three sites being
 threads of one process; rounds and bytes are exact.
 
-Trust: the published system holds all rows in shares between three parties, so that nobody sees any row and people of several
+Trust: the published system holds all rows in shares between three parties, so that no party sees any row and people of several
 sites are joined, and opens the result. Here a site sees its own rows, adds up on shares, and opens counts of at least 10 people;
 a person of several sites would count at each. So ratios of seconds say what that trust costs, not that one system is faster.
 

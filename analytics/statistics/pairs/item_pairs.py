@@ -1,6 +1,6 @@
 """Statistics of pairs of items: one scan of rows, one opening, to the analyst.
 
-Layer:       analytics.statistics.pairs above pair_guard, below signals and comorbidity.
+Layer:       analytics.statistics.pairs above pair_guard; below the statistics (association).
 Source:      ours.
 """
 

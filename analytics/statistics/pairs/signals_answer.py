@@ -63,7 +63,7 @@ class SignalsAnswer(PairAnswer):
             "n_people": self.n_people,
             "n_pairs": self.n_pairs,
             "n_closed": self.n_closed,
-            "signals": [dict(row) for row in self.rows],
+            "pairs": [dict(row) for row in self.rows],
         }
 
     def picture(self) -> Estimates | None:

@@ -1,5 +1,5 @@
 """Sequences of items in a person's time.
 
 Modules:     windows (which gaps may be asked), occurrences (one site's people of each pattern), pattern_guard (which patterns
-             open, on shares), sequential_patterns and sequences_answer.
+             open, on shares), sequences_answer.
 """

@@ -163,7 +163,7 @@ class PatternGuard:
         """
         places, signs, groups = self._conditions
         cells = (figures.share[places] * signs).sum(axis=1)
-        # without a minimum cell too nothing opens that nobody holds
+        # without a minimum cell too nothing opens that no person holds
         least = np.maximum(self.limits.threshold, np.append((signs != 0).sum(axis=1) == 1, 1))
         compared = add_public(session, Shared(share=np.append(cells, figures.share[0])), -least)
         scale, share = self.min_support.denominator, self.min_support.numerator

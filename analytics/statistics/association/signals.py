@@ -1,6 +1,6 @@
 """Adverse-event signals: how much oftener people with a drug have an event, for all pairs of drugs and events at once.
 
-Layer:       analytics.statistics.pairs above pair_guard and signals_answer.
+Layer:       analytics.statistics.association above pairs.
 Terms:       a *drug* and an *event* are items (person_items) of a table of one row a person, or of a table of codes, of
              which a person may have several rows; a person counts once a pair, whatever the rows, at each site.
 Guarantees:  exact: a pair opens where each of the four cells of its table has at least m s people, else the analyst learns

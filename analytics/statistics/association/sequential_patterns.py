@@ -1,6 +1,6 @@
 """Sequential patterns: which items follow which in a person's time, within a window of days.
 
-Layer:       analytics.statistics.sequences above pattern_guard and occurrences.
+Layer:       analytics.statistics.association above sequences.
 Terms:       items are those of person_items; their *day* is a number on a grid of whole days. The same day is not *then*,
              unless ``same_day`` says so.
 Guarantees:  exact: see pattern_guard; windows come from a public list (windows). A person counts once a pattern at each site,

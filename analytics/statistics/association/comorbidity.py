@@ -1,6 +1,6 @@
 """Comorbidity: which diagnoses, findings or drugs people have together, for all pairs at once, as a network.
 
-Layer:       analytics.statistics.pairs above pair_guard and comorbidity_answer.
+Layer:       analytics.statistics.association above pairs.
 Guarantees:  as of signals: a pair opens where each of its four cells has at least m s people; a person counts once a pair at
              each site.
 Visible to:  the analyst: counts of open pairs and items, and a bit for each of these.
