@@ -123,3 +123,21 @@ def test_findings_of_a_wide_table_are_columns():
     answer = world.ask("comorbidity", items=["a", "b", "c"])
     assert (answer.rows[0]["first"], answer.rows[0]["second"]) == ("a", "b")
     assert answer.rows[0]["count"] == (frame.a & frame.b).sum()
+
+
+def test_a_private_network_of_a_wide_table():
+    generator = np.random.default_rng(2)
+    frame = pd.DataFrame(generator.random((900, 3)) < 0.4, columns=["a", "b", "c"])
+    frame["b"] |= frame["a"] & (generator.random(900) < 0.5)
+    world = StatisticWorld(frame, {name: {"type": "boolean"} for name in "abc"})
+    plan = world.plan("comorbidity", items=["a", "b", "c"], epsilon="5")
+    assert (len(plan.cost), plan.statistic.norm.square) == (1, 3)
+    answer = world.ask("comorbidity", items=["a", "b", "c"], epsilon="5")
+    row = answer.rows[0]
+    assert (row["first"], row["second"], answer.closed) == ("a", "b", "")
+    assert row["count"] == pytest.approx((frame.a & frame.b).sum(), abs=6 * answer.noise_sd)
+    exact = world.ask("comorbidity", items=["a", "b", "c"]).rows[0]
+    assert row["odds_ratio_low"] < exact["odds_ratio"] < row["odds_ratio_high"]
+    assert row["phi"] == pytest.approx(exact["phi"], abs=0.1)
+    assert ("a", "b") in answer.graph().edges
+    assert world.ask("comorbidity", items=["a", "b", "c"], epsilon="0.005").closed == "too_few"

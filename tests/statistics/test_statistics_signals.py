@@ -13,6 +13,7 @@ from analytics.disclosure.release import send_statistic
 from analytics.errors import InvalidRequestError, PlanRejectedError, ReleaseRefusedError
 from analytics.statistics.group_comparisons import ADJUSTMENTS
 from analytics.statistics.pairs.gamma_poisson import Prior, fit_prior, shrunk
+from analytics.statistics.pairs.noisy_pairs import noisy_pair
 from analytics.statistics.pairs.signal_measures import information_component, odds_ratio, reporting_ratio
 from privacy_accounting.noise import SystemSource
 from smpc.simulator import simulate
@@ -352,3 +353,99 @@ def test_measures_are_ordered_and_symmetric(cells):
         assert 0 < low <= middle <= high
     assert odds_ratio(a, b, c, d)[0] == pytest.approx(odds_ratio(a, c, b, d)[0])
     assert odds_ratio(b, a, d, c)[0] == pytest.approx(1 / odds_ratio(a, b, c, d)[0])
+
+
+PRIVATE = {"drug": ["aspirin", "statin"], "event": ["bleeding", "sex=F", "age=[40, 60)"]}
+
+
+def test_a_private_release_is_priced_by_what_one_person_can_change():
+    """The attack: whoever is added changes one cell of each pair by one, whatever the person holds."""
+    world = wide()
+    plan = world.plan("signals", **PRIVATE, epsilon="1")
+    assert len(plan.cost) == 1
+    assert plan.statistic.norm.square == 6
+    assert not plan.has_products
+    generator = np.random.default_rng(3)
+    for aspirin in (True, False, None):
+        person = {
+            "aspirin": aspirin,
+            "statin": generator.random() < 0.5,
+            "bleeding": generator.random() < 0.5,
+        }
+        person |= {"sex": "F", "age": 50, "weight": 70}
+        before, after = (
+            StatisticWorld(frame, WIDE, parts=[frame, frame.iloc[:1], frame.iloc[:1]]).scanned(plan)[0]
+            for frame in (world.frame, pd.concat([world.frame, pd.DataFrame([person])]))
+        )
+        changed = (after - before).reshape(6, 4)
+        assert sorted(set(changed.ravel().tolist())) == [0, 1]
+        assert (changed.sum(axis=1) == 1).all()
+    exact = world.ask("signals", **PRIVATE)
+    by_pair = {(row["drug"], row["event"]): row for row in exact.rows}
+    counts, cells = plan.statistic.counts, np.sum(world.scanned(plan), axis=0).reshape(6, 4)
+    for (one, other), (a, b, c, d) in zip(counts.pairs, cells.tolist(), strict=True):
+        row = by_pair[counts.items[one].name, counts.items[other].name]
+        assert (a, a + b, a + c) == (row["count"], row["drug_count"], row["event_count"])
+        assert a + b + c + d == exact.n_people
+
+
+def test_a_private_answer_runs_over_shares_and_nears_the_exact_one():
+    world = wide(rows_max=700)
+    exact = world.ask("signals", **PRIVATE)
+    answer = world.ask("signals", **PRIVATE, epsilon="30")
+    by_pair = {(row["drug"], row["event"]): row for row in exact.rows}
+    assert len(answer.rows) == 6
+    assert (answer.closed, answer.n_closed, answer.noise_sd > 0) == ("", 0, True)
+    for row in answer.rows:
+        known = by_pair[row["drug"], row["event"]]
+        assert row["count"] == pytest.approx(known["count"], abs=6 * answer.noise_sd)
+        assert row["ror_low"] < known["ror"] < row["ror_high"]
+        assert (row["chi_square"], row["ebgm"]) == (None, None)
+    swamped = world.ask("signals", **PRIVATE, epsilon="0.01")
+    assert (swamped.closed, swamped.rows) == ("too_few", ())
+
+
+def test_without_noise_the_private_measures_are_the_exact_ones():
+    a, b, c, d = 120, 400, 300, 5000
+    pair = noisy_pair((a, b, c, d), 0.0)
+    assert pair.odds_ratio == pytest.approx(odds_ratio(a, b, c, d))
+    assert pair.reporting_ratio == pytest.approx(reporting_ratio(a, b, c, d))
+    expected = (a + b) * (a + c) / (a + b + c + d)
+    # the interval of the gamma posterior takes the expected count as fixed
+    assert pair.information_component == pytest.approx(information_component(a, expected), abs=0.1)
+    assert pair.cells == (a, b, c, d)
+
+
+def test_private_intervals_hold_the_truth_as_often_as_they_say():
+    """Samples of one population with noise as large as their sampling error: each interval holds the population's value."""
+    generator = np.random.default_rng(5)
+    chances = np.array([0.05, 0.15, 0.1, 0.7])
+    truth = chances[0] * chances[3] / (chances[1] * chances[2])
+    ratio = chances[0] / chances[:2].sum() / (chances[2] / chances[2:].sum())
+    excess = np.log2(chances[0] / (chances[:2].sum() * (chances[0] + chances[2])))
+    trials, held, false = 2000, np.zeros(3), 0
+    for _ in range(trials):
+        pair = noisy_pair(
+            tuple(generator.multinomial(4000, chances) + np.rint(generator.normal(0, 15, 4))), 15.0
+        )
+        for place, (figure, value) in enumerate(
+            ((pair.odds_ratio, truth), (pair.reporting_ratio, ratio), (pair.information_component, excess))
+        ):
+            held[place] += figure[1] <= value <= figure[2]
+        independent = generator.multinomial(4000, [0.04, 0.16, 0.16, 0.64])
+        false += noisy_pair(tuple(independent + np.rint(generator.normal(0, 15, 4))), 15.0).p_value <= 0.05
+    slack = 5 * np.sqrt(0.05 * 0.95 / trials)
+    assert (held / trials >= 0.95 - slack).all(), held
+    assert (held[:2] / trials <= 0.95 + slack).all(), held
+    assert abs(false / trials - 0.05) <= slack
+
+
+def test_too_many_private_pairs_are_refused():
+    columns = {
+        name: {"type": "boolean"} for name in [f"d{n}" for n in range(30)] + [f"e{n}" for n in range(20)]
+    }
+    world = StatisticWorld(pd.DataFrame({name: [True, False, True] for name in columns}), columns)
+    drugs, events = [f"d{n}" for n in range(30)], [f"e{n}" for n in range(20)]
+    with pytest.raises(InvalidRequestError, match="at most 500 pairs"):
+        world.plan("signals", drug=drugs, event=events, epsilon="1")
+    assert world.plan("signals", drug=drugs[:25], event=events, epsilon="1").most_opened == 4 * 500

@@ -4,9 +4,10 @@ Layer:       analytics.statistics.association above pairs.
 Terms:       a *drug* and an *event* are items (person_items) of a table of one row a person, or of a table of codes, of
              which a person may have several rows; a person counts once a pair, whatever the rows, at each site.
 Guarantees:  exact: a pair opens where each of the four cells of its table has at least m s people, else the analyst learns
-             that one of them has not, and no site learns anything. Person counts are added up over sites: a drug at one
+             that one of them has not, and no site learns anything. Private, over a table of one row a person: all cells are one
+             release, and a pair that the noise swamps is left out. Person counts are added up over sites: a drug at one
              site and an event at another are no pair.
-Visible to:  the analyst: counts of open pairs and margins, and a bit for each of these.
+Visible to:  the analyst: counts of open pairs and margins, and a bit for each of these; in private mode all with noise.
 See instead: one pair with confounders (mantel_haenszel, glm), the order in time (sequential_patterns).
 Source:      pair_guard, signal_measures, gamma_poisson.
 """
@@ -18,11 +19,12 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import EXACT, MINIMUM_CELL
-from analytics.statistics.pairs.item_pairs import ItemPairs
+from analytics.statistics.base import BOTH, MINIMUM_CELL
+from analytics.statistics.pairs.item_pairs import ItemPairs, check_private
+from analytics.statistics.pairs.pair_answer import TOO_FEW
 from analytics.statistics.pairs.pair_guard import PairCounts, pairs_between
 from analytics.statistics.pairs.person_items import columns_of, read_items
-from analytics.statistics.pairs.signals_answer import SignalsAnswer, signal_rows
+from analytics.statistics.pairs.signals_answer import SignalsAnswer, noisy_signal_rows, signal_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,12 +44,8 @@ class Signals(ItemPairs):
 
     name: ClassVar[str] = "signals"
     summary: ClassVar[str] = "adverse-event signals of all pairs of drugs and events"
-    modes: ClassVar = EXACT
-    promoted: ClassVar = EXACT
-    no_private: ClassVar[str] = (
-        "must be exact: noise for all pairs of a person grows with the root of their number, and a table of codes has no"
-        " declared bound on it"
-    )
+    modes: ClassVar = BOTH
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="drug", meaning="columns, or column=value, that are drugs"),
         Parameter(name="event", meaning="likewise the events"),
@@ -73,6 +71,7 @@ class Signals(ItemPairs):
             limits=limits,
         )
         counts.check("event")
+        check_private(table, counts, "event", mode)
         return cls(table=table, mode=mode, limits=limits, counts=counts, n_drugs=len(drugs))
 
     def describe(self) -> dict[str, object]:
@@ -82,8 +81,9 @@ class Signals(ItemPairs):
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> SignalsAnswer:
         """See ``Statistic``."""
-        del noise
         (values,) = opened
+        if noise:
+            return self._noisy(values, noise[0])
         found = self.counts.opened(values)
         names, cells = self.counts.open_tables(found)
         n_pairs = len(self.counts.pairs)
@@ -93,4 +93,16 @@ class Signals(ItemPairs):
             n_pairs=n_pairs,
             n_closed=n_pairs - len(names),
             closed="" if names else MINIMUM_CELL,
+        )
+
+    def _noisy(self, values: Ints, law: NoiseLaw) -> SignalsAnswer:
+        found = self.noisy_pairs(values, law)
+        rows = noisy_signal_rows(found.names, found.pairs)
+        return SignalsAnswer(
+            rows=rows,
+            n_people=found.n_people,
+            n_pairs=len(found.pairs),
+            n_closed=len(found.pairs) - len(rows),
+            noise_sd=law.sd,
+            closed="" if rows else TOO_FEW,
         )

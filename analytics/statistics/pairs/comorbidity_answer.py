@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from analytics.statistics.pairs.noisy_pairs import NoisyPair
+
 NAMES: Final = ("first", "second")
 MEASURES: Final = (
     "count",
@@ -49,7 +51,7 @@ class ComorbidityAnswer(PairAnswer):
 
     names: ClassVar = NAMES
     measures: ClassVar = MEASURES
-    item_counts: Mapping[str, int | None]
+    item_counts: Mapping[str, float | None]
 
     def graph(self, p_adjusted: float = LEVEL) -> nx.Graph:
         """The network: a node for each item with an open count, an edge for each pair whose people are more than by chance.
@@ -90,6 +92,7 @@ class ComorbidityAnswer(PairAnswer):
             "n_people": self.n_people,
             "n_pairs": self.n_pairs,
             "n_closed": self.n_closed,
+            "noise_sd": self.noise_sd,
             "item_counts": dict(self.item_counts),
             "pairs": [dict(row) for row in self.rows],
         }
@@ -154,6 +157,42 @@ def comorbidity_rows(
                 "phi": None if statistic is None else sign * math.sqrt(statistic / n_people),
                 "chi_square": statistic,
                 "p_value": None if statistic is None else p_value(statistic),
+            }
+        )
+    return tuple(sorted(with_adjusted(rows), key=_order))
+
+
+def noisy_comorbidity_rows(names: Sequence[tuple[str, str]], pairs: Sequence[NoisyPair]) -> tuple[Row, ...]:
+    """The measures of pairs of a private release that the noise leaves any to.
+
+    Args:
+        names: both items of each.
+        pairs: their measures.
+
+    Returns:
+        As ``comorbidity_rows``, without a chi-square.
+    """
+    rows: list[Row] = []
+    for (first, second), pair in zip(names, pairs, strict=True):
+        if pair.p_value is None:
+            continue
+        a, b, c, d = pair.cells
+        middle, low, high = pair.odds_ratio
+        spread = math.sqrt((a + b) * (c + d) * (a + c) * (b + d))
+        rows.append(
+            {
+                "first": first,
+                "second": second,
+                "count": a,
+                "first_count": a + b,
+                "second_count": a + c,
+                "odds_ratio": middle,
+                "odds_ratio_low": low,
+                "odds_ratio_high": high,
+                "relative_risk": a / expected_count(a, b, c, d),
+                "phi": (a * d - b * c) / spread,
+                "chi_square": None,
+                "p_value": pair.p_value,
             }
         )
     return tuple(sorted(with_adjusted(rows), key=_order))

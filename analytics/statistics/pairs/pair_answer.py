@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Value = float | str | None
 Row = dict[str, Value]
 DEFAULT_ADJUSTMENT: Final = "fdr_bh"
+TOO_FEW: Final = "too_few"
 P_VALUES: Final = ("p_value", "p_adjusted")
 
 
@@ -32,17 +33,19 @@ class PairAnswer(Answer):
 
     Attributes:
         rows: one a pair, by the names of the frame's columns.
-        n_people: of all sites; None where that is closed.
+        n_people: of all sites; None where that is closed; with noise in private mode.
         n_pairs: pairs that were asked.
-        n_closed: of these the closed ones.
+        n_closed: of these the closed ones; in private mode those of which the noise leaves nothing.
+        noise_sd: standard deviation of the noise on each count; 0 in exact mode.
     """
 
     names: ClassVar[tuple[str, ...]]
     measures: ClassVar[tuple[str, ...]]
     rows: tuple[Row, ...] = ()
-    n_people: int | None = None
+    n_people: float | None = None
     n_pairs: int = 0
     n_closed: int = 0
+    noise_sd: float = 0.0
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -25,6 +25,8 @@ from analytics.statistics.pairs.signal_measures import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analytics.statistics.pairs.noisy_pairs import NoisyPair
+
 NAMES: Final = ("drug", "event")
 MEASURES: Final = (
     "count",
@@ -63,6 +65,7 @@ class SignalsAnswer(PairAnswer):
             "n_people": self.n_people,
             "n_pairs": self.n_pairs,
             "n_closed": self.n_closed,
+            "noise_sd": self.noise_sd,
             "pairs": [dict(row) for row in self.rows],
         }
 
@@ -109,6 +112,29 @@ def signal_rows(
         row |= {"p_adjusted": None} | _named("ic", information_component(a, expected))
         rows.append(row | dict.fromkeys(("ebgm", "eb05", "eb95")))
     return tuple(sorted(with_adjusted(_with_shrunk(rows, least)), key=_order))
+
+
+def noisy_signal_rows(names: Sequence[tuple[str, str]], pairs: Sequence[NoisyPair]) -> tuple[Row, ...]:
+    """The measures of pairs of a private release that the noise leaves any to.
+
+    Args:
+        names: drug and event of each.
+        pairs: their measures.
+
+    Returns:
+        As ``signal_rows``, without a chi-square and without shrinkage, which need exact counts.
+    """
+    rows: list[Row] = []
+    for (drug, event), pair in zip(names, pairs, strict=True):
+        if pair.p_value is None:
+            continue
+        a, b, c, d = pair.cells
+        row: Row = {"drug": drug, "event": event, "count": a, "expected": expected_count(a, b, c, d)}
+        row |= {"drug_count": a + b, "event_count": a + c}
+        row |= _named("ror", pair.odds_ratio) | _named("prr", pair.reporting_ratio)
+        row |= {"chi_square": None, "p_value": pair.p_value} | _named("ic", pair.information_component)
+        rows.append(row | dict.fromkeys(("ebgm", "eb05", "eb95")))
+    return tuple(sorted(with_adjusted(rows), key=_order))
 
 
 def _with_shrunk(rows: list[Row], least: int) -> list[Row]:
