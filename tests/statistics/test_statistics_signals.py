@@ -100,7 +100,7 @@ def test_shrinkage_is_the_posterior_by_numerical_integration():
         log = integrate.quad(
             lambda rate, n, e: np.log(rate) * density(rate, n, e), 1e-9, 40, args=(count, expected), limit=400
         )[0]
-        middle, low, high = shrunk(prior, count, expected)
+        middle, low, high = shrunk(prior, [count], [expected])[0]
         assert middle == pytest.approx(np.exp(log / whole), rel=1e-6)
         for end, chance in ((low, 0.05), (high, 0.95)):
             below = integrate.quad(density, 0, end, args=(count, expected), limit=400)[0]
@@ -129,10 +129,8 @@ def test_the_prior_is_the_likeliest_of_counts_that_reach_the_guard():
 
     truth = loss((2, 8), (0.5, 8), 0.2)
     assert loss(prior.shapes, prior.rates, prior.weight) < truth + 0.01
-    middle = [
-        shrunk(prior, 40, 20.0)[0],
-        shrunk(Prior(shapes=(2, 8), rates=(0.5, 8), weight=0.2), 40, 20.0)[0],
-    ]
+    known = Prior(shapes=(2, 8), rates=(0.5, 8), weight=0.2)
+    middle = [shrunk(each, [40], [20.0])[0][0] for each in (prior, known)]
     assert middle[0] == pytest.approx(middle[1], rel=0.1)
     assert fit_prior([20] * 19, [10.0] * 19, 10) is None
 

@@ -27,7 +27,7 @@ FEWEST_PAIRS: Final = 20
 _START: Final = (0.2, 0.1, 2.0, 4.0, 1 / 3)
 _LOW: Final = 1e-4
 _HIGH: Final = 1e4
-_HALVINGS: Final = 80
+_HALVINGS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,37 +68,40 @@ def fit_prior(counts: Sequence[int], expected: Sequence[float], least: int) -> P
     start = np.array([*np.log(_START[:4]), np.log(_START[4] / (1 - _START[4]))])
     ends = [(np.log(_LOW), np.log(_HIGH))] * 4 + [(-8.0, 8.0)]
     best = minimize(loss, start, method="L-BFGS-B", bounds=ends)
-    again = minimize(
-        loss, best.x, method="Nelder-Mead", bounds=ends, options={"maxiter": 2000, "fatol": 1e-7}
-    )
-    return _prior_of(again.x if again.fun <= best.fun else best.x)
+    if not best.success:  # where its differences are too coarse, a search without slopes goes on
+        best = minimize(loss, best.x, method="Nelder-Mead", bounds=ends, options={"fatol": 1e-6})
+    return _prior_of(best.x)
 
 
-def shrunk(prior: Prior, count: int, expected: float) -> tuple[float, float, float]:
-    """``ebgm``, ``eb05`` and ``eb95`` of a pair.
+def shrunk(
+    prior: Prior, counts: Sequence[int], expected: Sequence[float]
+) -> list[tuple[float, float, float]]:
+    """``ebgm``, ``eb05`` and ``eb95`` of pairs.
 
     Args:
         prior: what ``fit_prior`` found.
-        count: observed.
-        expected: above 0.
+        counts: observed.
+        expected: of the same pairs, each above 0.
     """
     from scipy.special import gammainc, psi
 
-    parts = _log_parts(prior, np.array([float(count)]), np.array([expected]))[:, 0]
+    n, mean = np.array(counts, dtype=np.float64), np.array(expected, dtype=np.float64)
+    parts = _log_parts(prior, n, mean)
     weights = np.exp(parts - np.logaddexp(*parts))
-    shapes = np.array(prior.shapes) + count
-    rates = np.array(prior.rates) + expected
-    middle = float(np.exp((weights * (psi(shapes) - np.log(rates))).sum()))
+    shapes = np.array(prior.shapes)[:, np.newaxis] + n
+    rates = np.array(prior.rates)[:, np.newaxis] + mean
+    middle = np.exp((weights * (psi(shapes) - np.log(rates))).sum(axis=0))
 
-    def end(chance: float) -> float:
-        low, high = 0.0, float((shapes / rates + 20 * np.sqrt(shapes) / rates + 20 / rates).max())
+    def end(chance: float) -> Floats:
+        low = np.zeros_like(n)
+        high: Floats = ((shapes + 20 * np.sqrt(shapes) + 20) / rates).max(axis=0)
         for _ in range(_HALVINGS):
             half = (low + high) / 2
-            below = float((weights * gammainc(shapes, half * rates)).sum())
-            low, high = (half, high) if below < chance else (low, half)
+            is_below = (weights * gammainc(shapes, half * rates)).sum(axis=0) < chance
+            low, high = np.where(is_below, half, low), np.where(is_below, high, half)
         return (low + high) / 2
 
-    return middle, end(0.05), end(0.95)
+    return list(zip(middle.tolist(), end(0.05).tolist(), end(0.95).tolist(), strict=True))
 
 
 def _prior_of(point: Floats) -> Prior:

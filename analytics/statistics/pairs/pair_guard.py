@@ -8,6 +8,8 @@ Guarantees:  a pair opens where each of its four cells has at least m s people, 
              learns it; a closed count is multiplied by 0 there and is part of no opening. A person counts once a pair
              at a site.
 Visible to:  the analyst: a bit for each margin and pair, and the open counts.
+See instead: sums over the values of one column are not cells of a pair: where nearly every person has one value alone, those
+             of all but one value tell the last one's count nearly.
 Source:      ours; docs/guarantees.md P8, P9.
 """
 

@@ -139,11 +139,12 @@ def noisy_signal_rows(names: Sequence[tuple[str, str]], pairs: Sequence[NoisyPai
 
 def _with_shrunk(rows: list[Row], least: int) -> list[Row]:
     likely = [row for row in rows if number(row["expected"])]
-    pairs = [(int(number(row["count"]) or 0), number(row["expected"]) or 0.0) for row in likely]
-    prior = fit_prior([count for count, _ in pairs], [mean for _, mean in pairs], least)
+    counts = [int(number(row["count"]) or 0) for row in likely]
+    means = [number(row["expected"]) or 0.0 for row in likely]
+    prior = fit_prior(counts, means, least)
     if prior is not None:
-        for row, (count, mean) in zip(likely, pairs, strict=True):
-            row.update(zip(("ebgm", "eb05", "eb95"), shrunk(prior, count, mean), strict=True))
+        for row, measures in zip(likely, shrunk(prior, counts, means), strict=True):
+            row.update(zip(("ebgm", "eb05", "eb95"), measures, strict=True))
     return rows
 
 

@@ -15,7 +15,7 @@ Source:      ours; docs/guarantees.md P8, P9.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Final
 
@@ -79,6 +79,55 @@ def _terms(pattern: Pattern, kept: tuple[int, ...], others: list[int]) -> Iterat
             yield tuple(pattern[place] for place in sorted((*kept, *more))), (-1) ** size
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Conditions:
+    """What is compared, of all patterns.
+
+    Attributes:
+        places: of each cell the places of its supports among people and patterns, shape ``(n_cells, n_terms)``.
+        signs: of these, 0 where a cell has fewer.
+        groups: for each number of factors the places of those of each pattern's bit among cells and supports.
+        order: of each pattern its place among the bits of all groups.
+    """
+
+    places: Places
+    signs: Places
+    groups: tuple[Places, ...]
+    order: Places
+
+
+@lru_cache(maxsize=2)
+def conditions_of(n_items: int, max_len: int) -> Conditions:
+    """The conditions of all patterns; every member plans a request several times, so that they are kept."""
+    patterns = patterns_of(n_items, max_len)
+    place_of = {EMPTY: 0} | {pattern: 1 + place for place, pattern in enumerate(patterns)}
+    terms: list[Cell] = []
+    own: dict[Pattern, range] = {}
+    for pattern in patterns:
+        start = len(terms)
+        terms += [((pattern, 1),), *cells_of(pattern)]
+        own[pattern] = range(start, len(terms))
+    most = max(map(len, terms))
+    places, signs = (np.zeros((len(terms), most), dtype=np.int64) for _ in range(2))
+    for row, cell in enumerate(terms):
+        places[row, : len(cell)] = [place_of[part] for part, _ in cell]
+        signs[row, : len(cell)] = [sign for _, sign in cell]
+    by_size: dict[int, list[tuple[int, list[int]]]] = {}
+    for place, pattern in enumerate(patterns):
+        every = (*(part for part in parts_of(pattern) if part), pattern)
+        factors = [condition for part in every for condition in own[part]]
+        factors += [len(terms) + place_of[part] - 1 for part in every]  # that each is frequent
+        by_size.setdefault(len(factors), []).append((place, factors))
+    sizes = sorted(by_size)
+    order = [place for size in sizes for place, _ in by_size[size]]
+    return Conditions(
+        places=places,
+        signs=signs,
+        groups=tuple(np.array([row for _, row in by_size[size]], dtype=np.int64).T for size in sizes),
+        order=np.argsort(np.array(order, dtype=np.int64)),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class PatternGuard:
     """The patterns of a request.
@@ -112,42 +161,6 @@ class PatternGuard:
         largest = max(self.min_support.denominator * people, 8 * people, self.limits.threshold)
         return largest.bit_length() + 1
 
-    @cached_property
-    def _conditions(self) -> tuple[Places, Places, list[Places]]:
-        """The cells as places of supports and their signs, and of each number of factors those of its patterns' bits."""
-        place_of = {pattern: 1 + place for place, pattern in enumerate(self.patterns)} | {EMPTY: 0}
-        places: list[list[int]] = []
-        signs: list[list[int]] = []
-        own: dict[Pattern, range] = {}
-        for pattern in self.patterns:
-            start = len(places)
-            for cell in (((pattern, 1),), *cells_of(pattern)):
-                filled = [(place_of[part], sign) for part, sign in cell]
-                filled += [(0, 0)] * (2**self.max_len - len(filled))
-                places.append([place for place, _ in filled])
-                signs.append([sign for _, sign in filled])
-            own[pattern] = range(start, len(places))
-        groups: dict[int, list[list[int]]] = {}
-        for pattern in self.patterns:
-            parts = [part for part in parts_of(pattern) if part]
-            factors = [condition for part in (*parts, pattern) for condition in own[part]]
-            factors += [len(places) + place_of[part] - 1 for part in (*parts, pattern)]  # their support
-            groups.setdefault(len(factors), []).append(factors)
-        matrices = [np.array(rows, dtype=np.int64).T for _, rows in sorted(groups.items())]
-        return np.array(places, dtype=np.int64), np.array(signs, dtype=np.int64), matrices
-
-    @cached_property
-    def _places(self) -> Places:
-        """Where the bit of each pattern stands among those of all groups."""
-        sizes: dict[int, list[int]] = {}
-        conditions = {pattern: 1 + len(cells_of(pattern)) for pattern in self.patterns}
-        for place, pattern in enumerate(self.patterns):
-            parts = [part for part in parts_of(pattern) if part]
-            n_factors = sum(conditions[part] + 1 for part in (*parts, pattern))
-            sizes.setdefault(n_factors, []).append(place)
-        order = [place for _, group in sorted(sizes.items()) for place in group]
-        return np.argsort(np.array(order, dtype=np.int64))
-
     def guarded(self, session: Session, figures: Shared) -> Shared:
         """Close what is small or rare.
 
@@ -161,10 +174,10 @@ class PatternGuard:
         Returns:
             The values, closed ones as 0, then as many flags.
         """
-        places, signs, groups = self._conditions
-        cells = (figures.share[places] * signs).sum(axis=1)
+        asked = conditions_of(self.n_items, self.max_len)
+        cells = (figures.share[asked.places] * asked.signs).sum(axis=1)
         # without a minimum cell too nothing opens that no person holds
-        least = np.maximum(self.limits.threshold, np.append((signs != 0).sum(axis=1) == 1, 1))
+        least = np.maximum(self.limits.threshold, np.append((asked.signs != 0).sum(axis=1) == 1, 1))
         compared = add_public(session, Shared(share=np.append(cells, figures.share[0])), -least)
         scale, share = self.min_support.denominator, self.min_support.numerator
         frequent = scale * figures.share[1:] - share * figures.share[0]
@@ -172,7 +185,7 @@ class PatternGuard:
         plane = negative_plane(session, Shared(share=every), self.comparison_bits)
         bits = plane_bits(plane, every.size) ^ np.uint8(session.is_first)
         people = np.array([[every.size - 1]], dtype=np.int64)
-        enough, *found = all_of_each(session, bits, [people, *groups])
-        ordered = np.concatenate([enough, np.concatenate(found)[self._places]])
+        enough, *found = all_of_each(session, bits, [people, *asked.groups])
+        ordered = np.concatenate([enough, np.concatenate(found)[asked.order]])
         flags = to_ring(session, pack_plane(ordered), ordered.size)
         return concatenate([multiply(session, figures, flags), flags])
