@@ -14,7 +14,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import InvalidRequestError
-from analytics.pictures.kinds import Bars, Boxes, Cells, Curves, Estimates
+from analytics.pictures.kinds import Bars, Boxes, Cells, Curves, Estimates, Network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,9 @@ _BOX: Final = 0.5
 _SQUARE: Final = 150.0  # points squared, of all weights together
 _DIAMOND: Final = 0.25
 _DARK: Final = 0.6
+_THICK: Final = 5.0  # points, the heaviest line of a network
+_NODE: Final = 250.0  # points squared, its largest node
+_MIDDLE: Final = 0.1  # nodes so near the vertical have their names above or below
 
 
 def draw(picture: Picture, axes: Axes | None = None) -> Axes:
@@ -192,6 +195,25 @@ def _boxes(picture: Boxes, axes: Axes) -> None:
             axes.bar(place, median[1] - median[0], _BOX, bottom=median[0], color=COLORS[0])
     axes.set_xticks(range(len(picture.labels)), [str(label) for label in picture.labels])
     axes.set_ylabel(picture.y_name)
+
+
+@_drawn.register(Network)
+def _network(picture: Network, axes: Axes) -> None:
+    turns = [2 * math.pi * place / max(1, len(picture.labels)) for place in range(len(picture.labels))]
+    x, y = [math.sin(turn) for turn in turns], [math.cos(turn) for turn in turns]
+    largest = max((weight for _, _, weight in picture.edges), default=0) or 1
+    for one, other, weight in picture.edges:
+        width = _THICK * max(weight / largest, 0.1)
+        axes.plot([x[one], x[other]], [y[one], y[other]], color="0.6", linewidth=width, zorder=1)
+    most = max(picture.sizes, default=0) or 1
+    axes.scatter(x, y, s=[_NODE * max(size / most, 0.1) for size in picture.sizes], color=COLORS[0], zorder=2)
+    for label, across, up in zip(picture.labels, x, y, strict=True):
+        side = "center" if abs(across) < _MIDDLE else "left" if across > 0 else "right"
+        axes.annotate(
+            str(label), (across, up), (9 * across, 9 * up), textcoords="offset points", ha=side, va="center"
+        )
+    axes.set(xlim=(-1.6, 1.6), ylim=(-1.3, 1.3), xticks=[], yticks=[])
+    axes.set_xlabel(f"width: {picture.edge_name}, at most {largest:.2g}")
 
 
 def _numbers(values: Sequence[Value]) -> list[float]:

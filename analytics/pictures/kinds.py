@@ -149,4 +149,21 @@ class Boxes:
     y_name: str
 
 
-Picture = Curves | Estimates | Cells | Bars | Boxes
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Nodes on a circle, and lines between them.
+
+    Attributes:
+        labels: of the nodes.
+        sizes: of the nodes, in numbers of their own; their areas are in proportion.
+        edges: numbers of two nodes each, and the line's weight, above 0: its width is in proportion.
+        edge_name: what the weight is.
+    """
+
+    labels: Sequence[str]
+    sizes: Sequence[float]
+    edges: Sequence[tuple[int, int, float]]
+    edge_name: str
+
+
+Picture = Curves | Estimates | Cells | Bars | Boxes | Network

@@ -26,6 +26,7 @@ TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
         "docs/omop.md",
         "docs/mining.md",
         "docs/quality.md",
+        "docs/signals.md",
         "docs/your-own-data.md",
     ],
 )
@@ -37,7 +38,9 @@ def test_the_code_of_a_page_runs(page, capsys):
         exec(compile(block, page, "exec"), space)  # noqa: S102
 
 
-@pytest.mark.parametrize("name", ["joint_statistics", "association_rules", "logistic_regression"])
+@pytest.mark.parametrize(
+    "name", ["joint_statistics", "association_rules", "adverse_drug_events", "logistic_regression"]
+)
 def test_an_example_runs(name):
     done = subprocess.run([sys.executable, ROOT / "examples" / f"{name}.py"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

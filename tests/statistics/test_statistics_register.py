@@ -115,6 +115,8 @@ FIELD = """
     propensity_score ipw matching g_computation aipw mediation negative_controls difference_in_differences
     mice mean_imputation
     pca kmeans gmm hierarchical_clustering naive_bayes svm cross_validation
+    signals reporting_odds_ratio proportional_reporting_ratio information_component ebgm sequential_patterns
+    sequence_symmetry comorbidity disease_network mrmr feature_selection
     vif cooks_distance influence residual_quantiles hosmer_lemeshow overdispersion separation
 """
 

@@ -1,1 +1,1 @@
-"""Association of columns."""
+"""Association of columns, and of items that people hold."""

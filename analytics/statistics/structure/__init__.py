@@ -1,1 +1,1 @@
-"""Structure of several columns: principal components."""
+"""Structure of several columns: principal components, clusters, features that are not redundant."""
