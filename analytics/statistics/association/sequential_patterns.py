@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from analytics.schema import NumericColumn, Table
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
     from analytics.statistics.pairs.person_items import PersonItem
     from analytics.statistics.sequences.occurrences import Pattern
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 LONGEST: Final = 3
 _PAIR: Final = 2

@@ -17,20 +17,20 @@ import numpy as np
 
 from analytics.errors import InvalidRequestError
 from analytics.schema import BooleanColumn
-from analytics.sql.expressions import Both, Choice, Flag, Is, Literal, Not
 from analytics.sql.query import BoundQuery, Clause, Use
+from analytics.sql.terms.expressions import Both, Choice, Flag, Is, Literal, Not
 from analytics.statistics.base import Statistic, Step
 from analytics.statistics.blocks import BlockSpec, JointNorm, Measure, in_cell
-from analytics.statistics.column_cells import ColumnCells
 from analytics.statistics.counts import OPEN, OVER
+from analytics.statistics.guards.column_cells import ColumnCells
 from analytics.statistics.pairs.noisy_pairs import NoisyPair, noisy_pair
 
 if TYPE_CHECKING:
     from analytics.schema import Table
-    from analytics.sql.expressions import Condition
+    from analytics.sql.terms.expressions import Condition
     from analytics.statistics.base import Ints, Mode
-    from analytics.statistics.noise_law import NoiseLaw
     from analytics.statistics.pairs.pair_guard import PairCounts
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from analytics.statistics.delta_method import Figure, figure
 from analytics.statistics.pairs.signal_measures import NOTHING, Interval
+from analytics.statistics.uncertainty.delta_method import Figure, figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.base import Answer
-from analytics.statistics.group_comparisons import ADJUSTMENTS, adjusted
+from analytics.statistics.profiles.group_comparisons import ADJUSTMENTS, adjusted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

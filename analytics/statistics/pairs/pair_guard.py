@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from analytics.errors import InvalidRequestError, ReleaseRefusedError
-from analytics.statistics.column_cells import ones
+from analytics.statistics.guards.column_cells import ones
 from analytics.statistics.pairs.person_items import held_by
 from smpc.operations.arithmetic import add_public, concatenate, multiply
 from smpc.operations.bit_planes import to_ring

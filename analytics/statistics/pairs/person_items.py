@@ -20,7 +20,7 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import BooleanColumn, NumericColumn
 from analytics.statistics.arguments import column_of
-from analytics.statistics.column_cells import ColumnCells, packed
+from analytics.statistics.guards.column_cells import ColumnCells, packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.arguments import Arguments
     from analytics.statistics.base import Ints
-    from analytics.statistics.column_cells import Words
+    from analytics.statistics.guards.column_cells import Words
 
 MAX_ITEMS: Final = 1_000
 

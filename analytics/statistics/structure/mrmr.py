@@ -28,9 +28,9 @@ from analytics.sql.query import AggregateOutput, BoundQuery, Clause, GroupingSet
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.blocks import BlockSpec, Measure
-from analytics.statistics.column_cells import ColumnCells
 from analytics.statistics.counts import OPEN, OVER
-from analytics.statistics.independence import likelihood_ratio, noisy_replicates
+from analytics.statistics.guards.column_cells import ColumnCells
+from analytics.statistics.tables.independence import likelihood_ratio, noisy_replicates
 from smpc.operations.arithmetic import concatenate, matmul_public, multiply, take
 from smpc.operations.comparison import at_least
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
-    from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.uncertainty.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
 

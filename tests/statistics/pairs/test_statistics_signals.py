@@ -11,10 +11,10 @@ from statistic_world import N_SITES, StatisticWorld
 
 from analytics.disclosure.release import send_statistic
 from analytics.errors import InvalidRequestError, PlanRejectedError, ReleaseRefusedError
-from analytics.statistics.group_comparisons import ADJUSTMENTS
 from analytics.statistics.pairs.gamma_poisson import Prior, fit_prior, shrunk
 from analytics.statistics.pairs.noisy_pairs import noisy_pair
 from analytics.statistics.pairs.signal_measures import information_component, odds_ratio, reporting_ratio
+from analytics.statistics.profiles.group_comparisons import ADJUSTMENTS
 from privacy_accounting.noise import SystemSource
 from smpc.simulator import simulate
 
