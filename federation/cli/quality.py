@@ -57,6 +57,13 @@ def quality(  # noqa: PLR0913, PLR0917 - every one an option of its own
     columns: Annotated[
         str | None, typer.Option("--columns", help="With -c: names with commas; all columns if left out.")
     ] = None,
+    for_sites: Annotated[
+        bool,
+        typer.Option(
+            "--for-sites",
+            help="With -c: the figures open to every site too; policies that require a quality decide by them.",
+        ),
+    ] = False,
     epsilon: Epsilon = None,
     exact: Exact = False,
     purpose: Purpose = PURPOSE,
@@ -73,6 +80,7 @@ def quality(  # noqa: PLR0913, PLR0917 - every one an option of its own
         from analytics.statistics.requirements import STATISTIC
 
         given = [] if columns is None else [f"columns={columns},"]
+        given += ["for_sites=true"] if for_sites else []
         stats(
             STATISTIC,
             given,
@@ -86,8 +94,8 @@ def quality(  # noqa: PLR0913, PLR0917 - every one an option of its own
             as_json=as_json,
         )
         return
-    if columns is not None or epsilon is not None or exact or explain:
-        raise UsageError(reason="--columns, --epsilon, --exact and --explain go with -c")
+    if columns is not None or epsilon is not None or exact or explain or for_sites:
+        raise UsageError(reason="--columns, --for-sites, --epsilon, --exact and --explain go with -c")
     if site_file is not None:
         _check_site(site_file, table, rules, html, as_json=as_json)
 

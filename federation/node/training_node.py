@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from federation.consortium.site_file import Policy
     from federation.network.channel import Network
     from federation.node.admission.exact_limits import ExactLimit
+    from federation.node.admission.quality_gates import QualityGates
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.replication.replica import Replica
 
@@ -46,7 +47,7 @@ class TrainingNode:
     own_models: OwnModels
 
     @staticmethod
-    def of(
+    def of(  # noqa: PLR0913 - independent parts, by keyword
         *,
         site: str,
         consortium: Consortium,
@@ -55,6 +56,7 @@ class TrainingNode:
         replica: Replica,
         network: Network,
         exact_limit: ExactLimit,
+        gates: QualityGates,
         records: Path | None,
     ) -> TrainingNode:
         """Create both; without an aggregator or a key holder for sums by shares alone.
@@ -82,6 +84,7 @@ class TrainingNode:
             replica=replica,
             agreement=agreement,
             exact_limit=exact_limit,
+            gates=gates,
         )
         deadline_s, cipher = float(consortium.file.deadline_s), None
         if key is not None:
