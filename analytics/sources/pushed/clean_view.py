@@ -91,11 +91,12 @@ class PushedColumns:
             ]
         return f"SELECT {', '.join(chosen)} FROM {viewed_rows(self.relation, self.words)}"  # noqa: S608  names are quoted
 
-    def clean(self, marked: Collection[str]) -> str:
+    def clean(self, marked: Collection[str], *, is_known: bool) -> str:
         """A SELECT of the clean table, the identifier in the place of its number.
 
         Args:
             marked: names of columns that have a mark in some row.
+            is_known: whether every row belongs to a unit.
         """
         chosen: list[str] = []
         inner: list[str] = []
@@ -109,7 +110,7 @@ class PushedColumns:
         if self.unit is not None:
             inner.append(f"{self.unit.value} AS {quoted(UNIT_COLUMN)}")
             chosen.append(quoted(UNIT_COLUMN))
-            where = f" WHERE {self.unit.known}"
+            where = "" if is_known else f" WHERE {self.unit.known}"
         rows = viewed_rows(self.relation, self.words)
         return f"SELECT {', '.join(chosen)} FROM (SELECT {', '.join(inner)} FROM {rows}{where}) AS staged"  # noqa: S608
 
