@@ -3,7 +3,8 @@
 Layer:       analytics.harmonise.omop.server_rows, above concept_sets and keys.
 Guarantees:  a row that no step can use is left out, and no other: conditions hold for all descendants of a set's concepts, also
              those that are excluded or no longer valid, and the node resolves the sets as before. So the research table is that
-             of the whole tables. Where a cohort or a column without a set reads a table, the whole table is read.
+             of the whole tables. Where a column without a set reads a table, or a criterion of a cohort without one, the
+             whole table is read.
 See instead: the sets themselves (``concept_sets``), reading (``analytics.sources.formats``).
 Source:      ours.
 """
@@ -49,22 +50,28 @@ def used_rows(
     if table == "concept_ancestor":
         parents = _ids([item for item in every if item.descendants])
         return f"ancestor_concept_id IN ({parents})" if parents else ""
-    if any(table in cohort.reads for cohort in cohorts.values()):
-        return ""
     if table == "concept":
+        if any(table in cohort.joined for cohort in cohorts.values()):
+            return ""
         has_units = any(own.take in VALUES for own in file.columns.values())
         units = ["trim(vocabulary_id) = 'UCUM'"] if has_units else []
         return _either([*units, *(_within("concept_id", items, relation) for items in (every,) if items)])
-    if table in EVENTS:
-        return _either(
-            [
-                ""
-                if name is None
-                else _within(column, [each for each in sets[name] if not each.is_excluded], relation)
-                for name, column in dict.fromkeys(_uses(table, file))
-            ]
-        )
-    return ""
+    if table not in EVENTS:
+        return ""
+    uses = dict.fromkeys(
+        (None if name is None else tuple(sets[name]), column) for name, column in _uses(table, file)
+    )
+    found = ["" if items is None else _within(column, _included(items), relation) for items, column in uses]
+    for cohort in cohorts.values():
+        if table in cohort.joined:
+            items = _included([item for own in cohort.items.values() for item in own])
+            columns = sorted(cohort.joined[table])
+            found += [_within(column, items, relation) for column in columns] or [""]
+    return _either(found)
+
+
+def _included(items: Sequence[Item]) -> list[Item]:
+    return [each for each in items if not each.is_excluded]
 
 
 def _uses(table: str, file: OmopFile) -> Iterator[tuple[str | None, str]]:
