@@ -24,7 +24,7 @@ from analytics.statistics.blocks import BlockSpec, Measure, column_name, in_cell
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from analytics.sql.query import BoundQuery, GroupKey
+    from analytics.sql.query import BoundQuery
     from analytics.sql.render import Dialect
 
 UNIT_COLUMN = "#unit"  # no declared name can hold a number sign
@@ -124,7 +124,7 @@ def local_statement(
     if kept:
         lines.append("WHERE " + " AND ".join(kept))
     if query.groups:
-        lines.append(f"GROUP BY {_grouped(query.groups, to)}")
+        lines.append(f"GROUP BY {_grouped(query, to)}")
     return "\n".join(lines)
 
 
@@ -166,16 +166,17 @@ def _always_known(query: BoundQuery, figures: Sequence[BlockSpec]) -> list[str]:
     return [name for name in known if name is not None]
 
 
-def _grouped(keys: Sequence[GroupKey], to: Dialect) -> str:
+def _grouped(query: BoundQuery, to: Dialect) -> str:
     """What stands after GROUP BY: the keys' columns where each is one of codes or truth values, else the index.
 
     Rows of equal columns have one index, and rows of one index are added where they differ in a column.
     """
-    several = [key.column for key in keys if len(key.labels) > 1]
+    several = [key.column for key in query.groups if len(key.labels) > 1]
     has_codes = all(isinstance(column, CategoricalColumn | BooleanColumn) for column in several)
     if not (to.is_brief and has_codes and several):
         return "1"
-    return ", ".join(quoted(column.name) for column in several)
+    table = quoted(query.table.name)  # a column may be called as one of the statement's own
+    return ", ".join(f"{table}.{quoted(column.name)}" for column in several)
 
 
 def _block(block: BlockSpec, condition: Condition | None, to: Dialect, never_null: Collection[str]) -> str:

@@ -61,7 +61,7 @@ def quality(  # noqa: PLR0913, PLR0917 - every one an option of its own
         bool,
         typer.Option(
             "--for-sites",
-            help="With -c: the figures open to every site too; policies that require a quality decide by them.",
+            help="With -c: open the figures to every site too, for policies that require a quality.",
         ),
     ] = False,
     epsilon: Epsilon = None,
@@ -74,30 +74,27 @@ def quality(  # noqa: PLR0913, PLR0917 - every one an option of its own
     """Check the data: with --site a site's own rows, rule by rule; with -c completeness and validity over all sites."""
     if (site_file is None) == (consortium is None):
         raise UsageError(reason="say --site for a site's own tables, or -c for all sites together; not both")
-    if consortium is not None:
-        if rules is not None or html is not None:
-            raise UsageError(reason="--rules and --html go with --site")
-        from analytics.statistics.requirements import STATISTIC
-
-        given = [] if columns is None else [f"columns={columns},"]
-        given += ["for_sites=true"] if for_sites else []
-        stats(
-            STATISTIC,
-            given,
-            consortium=consortium,
-            table=table,
-            epsilon=epsilon,
-            exact=exact,
-            purpose=purpose,
-            identity=identity,
-            explain=explain,
-            as_json=as_json,
-        )
-        return
-    if columns is not None or epsilon is not None or exact or explain or for_sites:
-        raise UsageError(reason="--columns, --for-sites, --epsilon, --exact and --explain go with -c")
     if site_file is not None:
+        if columns is not None or epsilon is not None or exact or explain or for_sites:
+            raise UsageError(reason="--columns, --for-sites, --epsilon, --exact and --explain go with -c")
         _check_site(site_file, table, rules, html, as_json=as_json)
+        return
+    if rules is not None or html is not None:
+        raise UsageError(reason="--rules and --html go with --site")
+    from analytics.statistics.requirements import STATISTIC
+
+    stats(
+        STATISTIC,
+        ([] if columns is None else [f"columns={columns},"]) + ["for_sites=true"] * for_sites,
+        consortium=consortium,
+        table=table,
+        epsilon=epsilon,
+        exact=exact,
+        purpose=purpose,
+        identity=identity,
+        explain=explain,
+        as_json=as_json,
+    )
 
 
 def _check_site(

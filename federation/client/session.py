@@ -364,7 +364,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
         work = planned.work
         explained = work.explain(trust_model_of(self.consortium, has_products=work.has_products))
         floor = self.consortium.file.floor
-        rules = [] if floor is None or work.facts.releases_quality else floor.quality.get(work.table.name, [])
+        rules = [] if floor is None or work.facts.releases_quality else floor.require.get(work.table.name, [])
         return with_requirements(explained, rules)
 
     def _answered(self, plan: Callable[[], Planned[A]]) -> A:

@@ -119,7 +119,7 @@ def _floor(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]
         old, new = before.get(key), after.get(key)
         if new == old:
             continue
-        if key == "quality":
+        if key == "require":
             is_stricter = requires_as_much(new or {}, old or {})
         elif key == "exact_training":
             is_stricter = _TRAININGS.index(new) < _TRAININGS.index(old)

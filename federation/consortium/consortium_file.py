@@ -187,8 +187,8 @@ class Consortium:
                 self.founded, key
             ):  # an agreement without this key keeps the hash it had before the key existed
                 del body[key]
-        if body.get("floor") and not body["floor"]["quality"]:
-            del body["floor"]["quality"]
+        if body.get("floor") and not body["floor"]["require"]:
+            del body["floor"]["require"]
         if body["keyholder"] is not None and not body["keyholder"]["paillier_base"]:
             del body["keyholder"]["paillier_base"]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()

@@ -135,7 +135,7 @@ class Floor(Model):
         default=None, description="a site's limit is at most this"
     )
     largest_epsilon: Positive | None = Field(default=None, description="a site's limit is at most this")
-    quality: QualityRules = Field(
+    require: QualityRules = Field(
         default_factory=dict,
         description="by table, what its data must show before a question or a training over it; a site may add to it",
     )

@@ -42,7 +42,7 @@ def disagreements(file: ConsortiumFile, schema: Schema | None) -> list[str]:
     ]
     if schema is not None:
         if file.floor is not None:
-            found += rule_mistakes(file.floor.quality, schema.tables, "floor.quality")
+            found += rule_mistakes(file.floor.require, schema.tables, "floor.require")
         populations = {table.population for table in schema.tables.values()}
         found += [
             f"budgets: population {name} has no budget" for name in sorted(populations - set(file.budgets))

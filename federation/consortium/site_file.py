@@ -60,7 +60,7 @@ class Policy(Model):
     analysts: list[Name] | None = None
     purposes: list[Name] | None = None
     nested_supports: Literal["guard", "allow"] = "guard"
-    quality: QualityRules = Field(
+    require: QualityRules = Field(
         default_factory=dict,
         description="by table, what its data must show before a question or a training over it",
     )

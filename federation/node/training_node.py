@@ -59,10 +59,7 @@ class TrainingNode:
         gates: QualityGates,
         records: Path | None,
     ) -> TrainingNode:
-        """Create both; without an aggregator or a key holder for sums by shares alone.
-
-        ``records`` is where opened sums of shares and own models are kept; None keeps them in memory.
-        """
+        """Create both; without helpers for sums by shares alone. ``records``: where sums and own models are kept, or None."""
         key = key_of(consortium)
         agreement = EntryCheck(
             party=site,
@@ -93,8 +90,7 @@ class TrainingNode:
             )
             cipher = UpdateCipher(Encryptor(key), mask_keys)
 
-        def store() -> OpenedSums:
-            """Open the store of opened sums, at the first run that adds up by shares."""
+        def store() -> OpenedSums:  # opened at the first run that adds up by shares
             return OpenedSums(None if records is None else records / SUMS)
 
         own_models = OwnModels(None if records is None else records / OWN_MODELS)

@@ -57,7 +57,7 @@ def at_least(floor: Floor | None, policy: Policy) -> Policy:
     for key in ("exact_requests_per_analyst", "exact_numbers_per_population", "largest_epsilon"):
         limits = [limit for limit in (getattr(policy, key), getattr(floor, key)) if limit is not None]
         update[key] = min(limits, default=None)
-    update["quality"] = joined_rules(floor.quality, policy.quality)
+    update["require"] = joined_rules(floor.require, policy.require)
     return policy.model_copy(update=update)
 
 
@@ -137,7 +137,7 @@ def check_tables(policy: Policy, sources: Mapping[str, LocalTable], *, site: str
             quality names a table or a column that there is not.
     """
     declared = {name: source.table for name, source in sources.items()}
-    mistakes = [f"{site}: {each}" for each in rule_mistakes(policy.quality, declared, "policy.quality")]
+    mistakes = [f"{site}: {each}" for each in rule_mistakes(policy.require, declared, "policy.require")]
     if mistakes:
         raise ConfigError(mistakes=mistakes)
     large = [name for name, source in sources.items() if not source.report.exact_allowed]

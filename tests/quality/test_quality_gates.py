@@ -55,7 +55,7 @@ def hospital(number):
 @contextmanager
 def opened(rules, **settings):
     frames = {name: hospital(number) for number, name in enumerate(NAMES)}
-    policy = {"quality": {"patients": rules}} if rules else {}
+    policy = {"require": {"patients": rules}} if rules else {}
     with crossward.local(frames, schema=SCHEMA, policy=policy, engine="numpy", **settings) as session:
         yield session
 
@@ -81,7 +81,7 @@ def policy_of(session, names, rules):
     admissions = [session.nodes[name]._admission for name in names]
     before = [each.policy for each in admissions]
     for each in admissions:
-        each.policy = each.policy.model_copy(update={"quality": {"patients": rules}})
+        each.policy = each.policy.model_copy(update={"require": {"patients": rules}})
     try:
         yield
     finally:
@@ -118,7 +118,7 @@ def test_a_requirement_that_the_figures_do_not_show_refuses_at_every_site_that_h
     before = spent(session)
     with policy_of(session, ["south"], ["completeness(chol) >= 0.9"]):  # the union of what sites require
         told = refusal(lambda: session.sql(QUESTION, epsilon=1, fresh=True))
-    assert "policy.quality: completeness(chol) >= 0.9 of patients is not met: the release of entry" in told
+    assert "policy.require: completeness(chol) >= 0.9 of patients is not met: the release of entry" in told
     assert "south" in told
     assert spent(session) == before
 
@@ -143,7 +143,7 @@ def test_attack_thresholds_moved_after_the_release_tell_what_was_released_and_no
     low, high = 0.0, 1.0
     for _ in range(30):
         middle = (low + high) / 2
-        rules = Policy(quality={"patients": [f"completeness(chol) >= {middle:.12f}"]})
+        rules = Policy(require={"patients": [f"completeness(chol) >= {middle:.12f}"]})
         try:
             gates.check("patients", rules)
         except PolicyRefusedError:
@@ -154,7 +154,7 @@ def test_attack_thresholds_moved_after_the_release_tell_what_was_released_and_no
     assert low == pytest.approx(own_end, abs=1e-6)
     assert abs(low - 0.75) > 0.1  # the site's own share
     before = spent(session)
-    gates.check("patients", Policy(quality={"patients": ["completeness(chol) >= 0.1"]}))
+    gates.check("patients", Policy(require={"patients": ["completeness(chol) >= 0.1"]}))
     assert spent(session) == before
 
 
@@ -163,7 +163,7 @@ def test_attack_a_site_that_changes_its_rows_after_the_release_changes_no_decisi
     gates = session.nodes["north"]._admission.gates
     kept = dict(gates._seen["patients"])
     session.nodes["north"]._sources["patients"].close()
-    gates.check("patients", Policy(quality={"patients": ["completeness(chol) >= 0.3"]}))
+    gates.check("patients", Policy(require={"patients": ["completeness(chol) >= 0.3"]}))
     assert dict(gates._seen["patients"]) == kept
 
 
@@ -218,7 +218,7 @@ def gates_of(folder=None, *, configuration="a", names=NAMES, declared=0):
 
 def is_met(gates, text="completeness(chol) >= 0.5"):
     try:
-        gates.check("patients", Policy(quality={"patients": [text]}))
+        gates.check("patients", Policy(require={"patients": [text]}))
     except PolicyRefusedError:
         return False
     return True
@@ -264,28 +264,28 @@ def test_releases_outlive_a_restart_and_end_with_the_agreement_the_members_and_t
     [["chol > 3"], [], ["completeness(chol) >= 2"], "completeness(chol) >= 0.5", ["speed(chol) >= 0.5"]],
 )
 def test_a_requirement_of_another_form_is_no_policy(rules):
-    with pytest.raises(ValueError, match="quality"):
-        Policy(quality={"patients": rules})
+    with pytest.raises(ValueError, match="require"):
+        Policy(require={"patients": rules})
 
 
 @pytest.mark.parametrize(
-    ("quality", "text"),
+    ("require", "text"),
     [
         ({"patients": ["completeness(cholesterol) >= 0.5"]}, "unknown column cholesterol"),
-        ({"visits": ["completeness(chol) >= 0.5"]}, "policy.quality.visits: there is no such table"),
+        ({"visits": ["completeness(chol) >= 0.5"]}, "policy.require.visits: there is no such table"),
     ],
 )
-def test_a_requirement_on_what_is_not_there_keeps_the_site_from_starting(quality, text):
+def test_a_requirement_on_what_is_not_there_keeps_the_site_from_starting(require, text):
     frames = {name: hospital(number) for number, name in enumerate(NAMES)}
     with pytest.raises(ConfigError, match=text):
-        crossward.local(frames, schema=SCHEMA, policy={"quality": quality}, engine="numpy")
+        crossward.local(frames, schema=SCHEMA, policy={"require": require}, engine="numpy")
 
 
 def test_explain_shows_what_the_agreement_requires_and_preflight_what_every_site_does():
     with opened(["completeness(chol) >= 0.4"]) as session:
         found = str(session.preflight(QUESTION, epsilon=1))
         assert "completeness(chol) >= 0.4 of patients is not decided" in found
-        agreed, floor = session.consortium, Floor(quality={"patients": ["validity(chol) >= 0.9"]})
+        agreed, floor = session.consortium, Floor(require={"patients": ["validity(chol) >= 0.9"]})
         session.consortium = replace(agreed, file=agreed.file.model_copy(update={"floor": floor}))
         shown = session.explain(QUESTION, epsilon=1)
         assert shown.to_dict()["requires"] == ["validity(chol) >= 0.9"]

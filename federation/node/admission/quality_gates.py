@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 FILE: Final = "quality.json"
-RULE: Final = "policy.quality"
+RULE: Final = "policy.require"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ class QualityGates:
         Raises:
             PolicyRefusedError: with the requirement, and what is missing.
         """
-        for requirement in requirements_on(planned_table, policy.quality):
+        for requirement in requirements_on(planned_table, policy.require):
             reason = self._reason(planned_table, requirement)
             if reason:
                 rule = f"{RULE}: {requirement} of {planned_table} {reason}"
