@@ -85,10 +85,10 @@ def nearest(name: str, names: Collection[str]) -> str:
     return f"; nearest: {', '.join(near)}" if near else ""
 
 
-def number_sql(number: Fraction) -> str:
-    """SQL of a number of the mapping, DOUBLE."""
+def number_sql(number: Fraction, double: str = "DOUBLE") -> str:
+    """SQL of a number of the mapping, of the type ``double``."""
     try:
         text = format_decimal(number)
     except (ValueError, ArithmeticError):
         text = repr(float(number))
-    return f"CAST('{text}' AS DOUBLE)"
+    return f"CAST('{text}' AS {double})"

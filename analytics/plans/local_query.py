@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
 from analytics.plans.groups import group_index
-from analytics.sql.terms.expressions import Condition, Integer, Literal, Product, Sum, TruthValue
+from analytics.schema import BooleanColumn, CategoricalColumn
+from analytics.sql.terms.expressions import ColumnIndex, Condition, Integer, Literal, Product, Sum, TruthValue
 from analytics.sql.terms.render import DUCKDB, quoted, render_condition, render_integer, render_sum
 from analytics.statistics.blocks import BlockSpec, Measure, column_name, in_cell, is_always_known
 
@@ -103,16 +104,19 @@ def local_statement(
     condition = query.where
     columns = [f"{render_integer(group_index(query.groups), to)} AS {quoted(GROUP_COLUMN)}"]
     length = len(columns[0])
+    needed = [key.column.name for key in query.groups if not key.column.nullable]
+    needed += known if filtered or known else _always_known(query, figures)
+    never = {*never_null, *needed}
     for number, block in enumerate(figures):
-        columns.append(f"{_block(block, None if filtered else condition, to)} AS {quoted(f'f{number}')}")
+        columns.append(
+            f"{_block(block, None if filtered else condition, to, never)} AS {quoted(f'f{number}')}"
+        )
         length += len(columns[-1])
         if length > MAX_CHARACTERS and to is DUCKDB:
             reason = (
                 f"becomes a local statement of more than {MAX_CHARACTERS} characters: ask for less at once"
             )
             raise InvalidRequestError(parameter="question", reason=reason)
-    needed = [key.column.name for key in query.groups if not key.column.nullable]
-    needed += known if filtered or known else _always_known(query, figures)
     kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(needed) if name not in never_null]
     if filtered and condition is not None:
         kept.append(render_condition(condition, to))
@@ -120,7 +124,7 @@ def local_statement(
     if kept:
         lines.append("WHERE " + " AND ".join(kept))
     if query.groups:
-        lines.append("GROUP BY 1")
+        lines.append(f"GROUP BY {_grouped(query, to)}")
     return "\n".join(lines)
 
 
@@ -162,7 +166,20 @@ def _always_known(query: BoundQuery, figures: Sequence[BlockSpec]) -> list[str]:
     return [name for name in known if name is not None]
 
 
-def _block(block: BlockSpec, condition: Condition | None, to: Dialect) -> str:
+def _grouped(query: BoundQuery, to: Dialect) -> str:
+    """What stands after GROUP BY: the keys' columns where each is one of codes or truth values, else the index.
+
+    Rows of equal columns have one index, and rows of one index are added where they differ in a column.
+    """
+    several = [key.column for key in query.groups if len(key.labels) > 1]
+    has_codes = all(isinstance(column, CategoricalColumn | BooleanColumn) for column in several)
+    if not (to.is_brief and has_codes and several):
+        return "1"
+    table = quoted(query.table.name)  # a column may be called as one of the statement's own
+    return ", ".join(f"{table}.{quoted(column.name)}" for column in several)
+
+
+def _block(block: BlockSpec, condition: Condition | None, to: Dialect, never_null: Collection[str]) -> str:
     argument = block.argument
     conditions = []
     if condition is not None:
@@ -180,6 +197,10 @@ def _block(block: BlockSpec, condition: Condition | None, to: Dialect) -> str:
         return f"COUNT({counted}){kept}"
     if block.measure is Measure.COUNT:
         return f"COUNT({_counted(argument, to)}){kept}"
+    if to.is_brief and block.measure is Measure.SUM and block.center and isinstance(argument, ColumnIndex):
+        counted = "*" if argument.name in never_null else quoted(argument.name)
+        center = f"CAST({block.center} AS {to.wide}) * COUNT({counted}){kept}"
+        return f"COALESCE({render_sum(argument, to)}{kept} - {center}, 0)"
     return f"COALESCE({render_sum(_added(block, argument), to)}{kept}, 0)"
 
 

@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics.errors import InvalidRequestError, OverflowRiskError
+from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.plans.mode_rules import check_dimensions, check_exact_sites, check_table
 from analytics.plans.plan import Plan, make_plan
 from analytics.plans.size_limits import RING_BITS
@@ -185,6 +185,7 @@ def make_statistic_plan(
             parameter="mechanism",
             reason=f"must be gaussian for {name}: its intervals hold for that noise alone",
         )
+    _check_sites_see_noise(statistic, context)
     query = statistic.query
     counts = (
         None
@@ -229,6 +230,17 @@ def read_question(question: Mapping[str, object], schema: Schema) -> tuple[str, 
     if not isinstance(values, dict):
         raise InvalidRequestError(parameter="arguments", reason="must be a mapping of names to values")
     return name, table, values
+
+
+def _check_sites_see_noise(statistic: AnyStatistic, context: PlanContext) -> None:
+    """Refuse private figures that open to sites where no site may collude: each knows its own part of the noise."""
+    is_open = any(step.to == "sites" for step in statistic.every_step())
+    if statistic.mode == "private" and is_open and context.colluding < 1:
+        reason = (
+            "figures that open to sites need an agreement in which a site may collude (colluding at least 1): a site "
+            "takes its own part of the noise away, and the noise is sized for that only there"
+        )
+        raise PlanRejectedError(position=statistic.name, reason=reason)
 
 
 def _check_ring(plan: StatisticPlan) -> None:

@@ -7,8 +7,9 @@ Source:      names as in ``check``. Plausible ranges are the schema's bounds unl
 
 from __future__ import annotations
 
+import datetime as dt
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from analytics.harmonise.expressions import derived_sql
 from analytics.harmonise.made import RuleError, number_sql
@@ -20,7 +21,6 @@ from analytics.schema.numbers import format_decimal
 from analytics.schema.tables import ROW
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Iterator
 
     from analytics.quality.prepared_rows import PreparedRows
@@ -72,8 +72,8 @@ def _column_checks(
     yield _missing(name, column, own, shares)
     if isinstance(column, NumericColumn):
         yield _unreadable(rows, name, own, shares)
-        yield from _range(name, column, own, shares)
-        yield from _placeholders(name, column, own, shares)
+        yield from _range(rows, name, own, shares)
+        yield from _placeholders(rows, name, own, shares)
     elif isinstance(column, BooleanColumn | CategoricalColumn):
         clean = rows.columns[name]
         most = _most(own.outside_domain if own else None, shares.outside_domain)
@@ -134,7 +134,8 @@ def _unreadable(rows: PreparedRows, name: str, own: ColumnRules | None, shares: 
     )
 
 
-def _range(name: str, column: NumericColumn, own: ColumnRules | None, shares: Shares) -> Iterator[Check]:
+def _range(rows: PreparedRows, name: str, own: ColumnRules | None, shares: Shares) -> Iterator[Check]:
+    column = cast("NumericColumn", rows.table.columns[name])
     low = _most(own.low if own else None, column.lower)
     high = _most(own.high if own else None, column.upper)
     most = _most(own.outside_range if own else None, shares.outside_range)
@@ -146,17 +147,16 @@ def _range(name: str, column: NumericColumn, own: ColumnRules | None, shares: Sh
             type=CHECK_TYPES[kind],
             column=name,
             what=f"a value {side} {format_decimal(edge)}",
-            violated=f"{typed(name)} {sign} {number_sql(edge)}",
-            among=f"isfinite({typed(name)})",
+            violated=f"{typed(name)} {sign} {number_sql(edge, rows.double)}",
+            among=rows.is_finite(typed(name)),
             most=most,
             repair=repairs.value_range(name, low, high),
         )
 
 
-def _placeholders(
-    name: str, column: NumericColumn, own: ColumnRules | None, shares: Shares
-) -> Iterator[Check]:
+def _placeholders(rows: PreparedRows, name: str, own: ColumnRules | None, shares: Shares) -> Iterator[Check]:
     """Words for "missing" that are numbers within the bounds: several equal values, far from all others."""
+    column = cast("NumericColumn", rows.table.columns[name])
     low = max(column.lower, _most(own.low if own else None, column.lower))
     high = min(column.upper, _most(own.high if own else None, column.upper))
     inside = [code for code in PLACEHOLDERS if low <= code <= high]
@@ -173,39 +173,41 @@ def _placeholders(
             column=name,
             what=f"the value {code}, far from all others",
             violated=f"{typed(name)} = {code}",
-            among=f"isfinite({typed(name)})",
+            among=rows.is_finite(typed(name)),
             most=most,
             repair=repairs.word_for_missing(name, code),
         )
 
 
-def isolation(check: Check, column: NumericColumn) -> tuple[str, ...]:
-    """Aggregates that say how far a suspected word for "missing" is from the other values, and their span.
+def isolation(check: Check) -> tuple[str, ...]:
+    """Aggregates that say how far a suspected word for "missing" is from the other values, and their ends.
 
     Args:
         check: of type ``placeholderValue``.
-        column: its column.
     """
-    del column
     value = typed(check.column)
     others = f"FILTER (WHERE {check.among} AND NOT ({check.violated}))"
     code = check.violated.rpartition("= ")[2]
-    return f"min(abs({value} - ({code}))) {others}", f"max({value}) {others} - min({value}) {others}"
+    return f"min(abs({value} - ({code}))) {others}", f"max({value}) {others}", f"min({value}) {others}"
 
 
-def is_isolated(column: NumericColumn, count: int, nearest: float | None, span: float | None) -> bool:
+def is_isolated(
+    column: NumericColumn, count: int, nearest: float | None, highest: float | None, lowest: float | None
+) -> bool:
     """Whether equal values are a word for "missing".
 
     Args:
         column: the column.
         count: how many there are.
         nearest: the distance of the nearest other value; None where there is none.
-        span: between the largest and the smallest other value.
+        highest: the largest other value.
+        lowest: the smallest other value.
     """
     if count < FEWEST:
         return False
-    if nearest is None or span is None:  # it is the only value
+    if nearest is None or highest is None or lowest is None:  # it is the only value
         return column.upper - column.lower >= APART_STEPS * column.resolution
+    span = highest - lowest
     return nearest >= APART_STEPS * float(column.resolution) and nearest >= float(APART_SHARE) * span
 
 
@@ -245,12 +247,16 @@ def _date_checks(
             type=CHECK_TYPES["newestRecord"],
             column=name,
             what=f"no date of the last {own.newest_within_days} days",
-            violated=f"max({date}) < DATE '{today.isoformat()}' - INTERVAL {own.newest_within_days} DAY",
+            violated=f"max({date}) < DATE '{_days_before(today, own.newest_within_days)}'",
             among=f"{date} IS NOT NULL",
             repair=f"# {name}: load the records that are newer than those of the source",
         )
     if own and own.after:
         yield _order(rows, name, own.after, most)
+
+
+def _days_before(today: dt.date, days: int) -> str:
+    return (dt.date.min if days >= today.toordinal() else today - dt.timedelta(days=days)).isoformat()
 
 
 def _order(rows: PreparedRows, name: str, first: str, most: Fraction) -> Check:

@@ -22,7 +22,7 @@ from analytics.sources.units import unit_column
 from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from analytics.quality.thresholds import TableRules
     from analytics.schema import Table
@@ -73,7 +73,10 @@ class PreparedRows:
         unit: the privacy unit's normal form; None where rows are units, or where it is among the faults.
         kinds: of each column that a rule between columns may use: number, text, date or boolean.
         dates: columns that hold dates.
-        select: the SELECT over the table ``source`` that makes the columns above.
+        select: the SELECT that makes the columns above.
+        source: what stands after FROM for all rows.
+        double: the type of 64-bit floating-point numbers where the rows are.
+        is_finite: SQL of whether a number of that type is finite.
     """
 
     table: Table
@@ -85,6 +88,9 @@ class PreparedRows:
     kinds: Mapping[str, str]
     dates: tuple[str, ...]
     select: str
+    source: str = "source"
+    double: str = "DOUBLE"
+    is_finite: Callable[[str], str] = "isfinite({})".format
 
 
 def prepare_rows(
@@ -149,11 +155,9 @@ def prepare_rows(
     )
 
 
-def _cleaned(
-    table: Table, column: Column, viewed: list[ViewColumn], cells: CellRules, source: str
-) -> CleanColumn:
-    """One column's cleaning, so that another column's fault does not hide it."""
-    alone = replace(
+def alone(table: Table, column: Column) -> Table:
+    """A table of one column, so that another column's fault does not hide it."""
+    return replace(
         table,
         columns={column.name: column},
         exact_dimensions=(),
@@ -161,7 +165,12 @@ def _cleaned(
         max_rows_per_unit=1,
         unit_form="text",
     )
-    (found,) = clean_columns(alone, viewed, cells, source)
+
+
+def _cleaned(
+    table: Table, column: Column, viewed: list[ViewColumn], cells: CellRules, source: str
+) -> CleanColumn:
+    (found,) = clean_columns(alone(table, column), viewed, cells, source)
     return found
 
 

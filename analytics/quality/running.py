@@ -1,14 +1,16 @@
 """Runs the checks of a site's tables: one statement for the rows of each, one for its identifiers.
 
 Layer:       analytics.quality.running, above deriving.
-Guarantees:  all checks of rows are aggregates of one SELECT, in the site's own shut database. A check that cannot be computed
-             is an error of its own and leaves the others; a source that cannot be read is one failed check with the reason.
+Guarantees:  all checks of rows are aggregates of one SELECT, in the site's own shut database, or in the server where
+             the table stays. A check that cannot be computed is an error of its own and leaves the others; a source that
+             cannot be read is one failed check with the reason.
 Visible to:  the site's administrator alone.
 Source:      ours; docs/guarantees.md P19.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,17 +26,19 @@ from analytics.quality.deriving import (
 )
 from analytics.quality.prepared_rows import OTHER_SIGN, UNIT, prepare_rows, staged
 from analytics.quality.score_card import ColumnCells, ScoreCard
+from analytics.quality.server_rows import near_in_server, prepare_server_rows, why_read
 from analytics.schema import NumericColumn
 from analytics.sources.inspection import inspected
+from analytics.sources.pushed.inspection import inspected_in_server
 from analytics.sources.spec import CellRules, SourceSpec
 from analytics.sources.units import near_duplicates
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from analytics.quality.prepared_rows import PreparedRows
-    from analytics.quality.thresholds import Thresholds
+    from analytics.quality.thresholds import TableRules, Thresholds
     from analytics.schema import Table
 
     Ask = Callable[[str], Sequence[Any]]
@@ -72,22 +76,13 @@ def check_table(
     if isinstance(rows, SourceSpec):
         view, name, cells = rows.view, rows.name, rows.cells
     cells = cells or CellRules()
+    rules = thresholds.of(table.name)
     try:
-        with inspected(rows, name=name, view=view, cells=cells) as connection:
-
-            def ask(statement: str) -> Sequence[Any]:
-                return connection.execute(statement).fetchone() or ()
-
-            described = connection.execute("DESCRIBE source").fetchall()
-            types = {str(row[0]): str(row[1]) for row in described}
-            rules = thresholds.of(table.name)
-            prepared = prepare_rows(table, types, cells, rules, name)
-            checks = list(derive_checks(prepared, rules, thresholds.shares, today))
-            required, readable, repeated, spelt = identifier_checks(prepared, thresholds.shares)
-            run = _Run(ask=ask, rows=prepared, cells=cells)
+        with _opened(rows, table, rules, view=view, name=name, cells=cells) as run:
+            checks = list(derive_checks(run.rows, rules, thresholds.shares, today))
+            required, readable, repeated, spelt = identifier_checks(run.rows, thresholds.shares)
             results = run.results([*checks, required, readable])
-            near = (lambda: near_duplicates(connection, f"({prepared.select})")) if prepared.unit else None
-            results += [run.repeated(repeated), run.spelt(spelt, near)]
+            results += [run.repeated(repeated), run.spelt(spelt)]
             profile = run.profile()
             n_rows = run.n_rows()
     except SchemaMismatchError as error:
@@ -112,6 +107,34 @@ def check_table(
     )
 
 
+@contextmanager
+def _opened(
+    rows: SourceSpec | object, table: Table, rules: TableRules, *, view: str, name: str, cells: CellRules
+) -> Iterator[_Run]:
+    """Open the rows where they are, or read them into a database of the node where their checks need that."""
+    if isinstance(rows, SourceSpec) and rows.engine:
+        with inspected_in_server(rows) as server:
+            if not why_read(server.relation, rules):
+                prepared = prepare_server_rows(table, server, cells, name)
+
+                def near_there() -> int:
+                    return int(server.ask(near_in_server(prepared, server.words))[0])
+
+                yield _Run(ask=server.ask, rows=prepared, cells=cells, near=near_there)
+                return
+    with inspected(rows, name=name, view=view, cells=cells) as connection:
+
+        def ask(statement: str) -> Sequence[Any]:
+            return connection.execute(statement).fetchone() or ()
+
+        described = connection.execute("DESCRIBE source").fetchall()
+        types = {str(row[0]): str(row[1]) for row in described}
+        here = prepare_rows(table, types, cells, rules, name)
+        yield _Run(
+            ask=ask, rows=here, cells=cells, near=lambda: near_duplicates(connection, f"({here.select})")
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
     """The checks of one table.
@@ -120,11 +143,13 @@ class _Run:
         ask: runs a statement of one row.
         rows: how the table is read.
         cells: how its texts are written.
+        near: counts units whose identifiers differ by spelling alone.
     """
 
     ask: Ask
     rows: PreparedRows
     cells: CellRules
+    near: Callable[[], int]
 
     def results(self, checks: Sequence[Check]) -> list[CheckResult]:
         """One SELECT for all checks; where it fails, one for each, so that one fault is one error."""
@@ -153,7 +178,7 @@ class _Run:
     def _asked(self, figures: Sequence[str]) -> Sequence[Any]:
         if not figures:
             return ()
-        return self.ask(f"SELECT {', '.join(figures)} FROM ({self.rows.select})")  # noqa: S608  quoted names
+        return self.ask(f"SELECT {', '.join(figures)} FROM ({self.rows.select}) AS checked")  # noqa: S608  quoted names
 
     def _figures(self, check: Check) -> tuple[str, ...]:
         among = check.among or "TRUE"
@@ -165,7 +190,7 @@ class _Run:
         if not isinstance(column, NumericColumn):
             return found
         if check.type.name == "placeholderValue":
-            return found + isolation(check, column)
+            return found + isolation(check)
         if check.type.name == "cdmDatatype":
             return (*found, f"count(*) FILTER (WHERE {decimal_sign(self.rows, check)})")
         return found
@@ -195,23 +220,24 @@ class _Run:
         if not check.violated:
             return unjudged(check)
         most = self.rows.table.max_rows_per_unit
-        units = f"SELECT count(*) AS n FROM ({self.rows.select}) WHERE {UNIT} IS NOT NULL GROUP BY {UNIT}"  # noqa: S608
-        rows, over = self.ask(f"SELECT sum(n), sum(n - {most}) FILTER (WHERE n > {most}) FROM ({units})")  # noqa: S608
+        units = f"SELECT count(*) AS n FROM ({self.rows.select}) AS checked WHERE {UNIT} IS NOT NULL GROUP BY {UNIT}"  # noqa: S608
+        over_most = f"sum(n - {most}) FILTER (WHERE n > {most})"
+        rows, over = self.ask(f"SELECT sum(n), {over_most} FROM ({units}) AS units")  # noqa: S608
         return judged(check, int(rows or 0), int(over or 0))
 
-    def spelt(self, check: Check, near: Callable[[], int] | None) -> CheckResult:
+    def spelt(self, check: Check) -> CheckResult:
         """Units whose identifiers differ by spelling alone."""
-        if not check.violated or near is None:
+        if not check.violated or self.rows.unit is None:
             return unjudged(check)
-        if self.rows.unit is None or not self.rows.unit.is_text:
+        if not self.rows.unit.is_text:
             reason = "identifiers are integers, which have one spelling"
             return unjudged(replace(check, violated="", reason=reason))
-        (units,) = self.ask(f"SELECT count(DISTINCT {UNIT}) FROM ({self.rows.select})")  # noqa: S608
-        return judged(check, int(units), near())
+        (units,) = self.ask(f"SELECT count(DISTINCT {UNIT}) FROM ({self.rows.select}) AS checked")  # noqa: S608
+        return judged(check, int(units), self.near())
 
     def n_rows(self) -> int:
         """Rows of the view."""
-        (found,) = self.ask("SELECT count(*) FROM source")
+        (found,) = self.ask(f"SELECT count(*) FROM {self.rows.source}")  # noqa: S608
         return int(found)
 
     def profile(self) -> tuple[ColumnCells, ...]:

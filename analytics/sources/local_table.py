@@ -116,7 +116,7 @@ class LocalTable:
                 if group is None:
                     continue  # rows of no group
                 for block, value in enumerate(values, start=first):
-                    figures[block * plan.n_groups + group] = value
+                    figures[block * plan.n_groups + group] += value
             first += n_blocks
         clamped = [max(-limit, min(limit, value)) for value, limit in zip(figures, plan.clamps, strict=True)]
         return np.array(clamped, dtype=np.int64)

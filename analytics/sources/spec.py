@@ -147,6 +147,8 @@ class SourceSpec:
         engine: the database that holds the clean table: empty for the node's own, or the kind of the server, where the table
             then stays.
         columns: for a table in a database, those that are read, in any case of letters; empty: all.
+        condition: for a table in a PostgreSQL server, which rows its mapping can use, in SQL; where the server cannot compute it
+            all rows are read. Empty: all.
         label: what messages call the source; empty: the file's name, or the table's in a server.
         relation: for duckdb and sqlite the table or view in the file, for duckdb perhaps with its schema before it; for excel
             the sheet, which may be left out where there is only one; for postgresql and spark the table or view, for spark
@@ -172,6 +174,7 @@ class SourceSpec:
     cells: CellRules = field(default_factory=CellRules)
     mapping: Preparation | None = None
     columns: tuple[str, ...] = ()
+    condition: str = ""
     label: str = ""
 
     def __post_init__(self) -> None:

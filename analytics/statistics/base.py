@@ -363,6 +363,11 @@ class Statistic(ABC, Generic[S]):
         return False
 
     @property
+    def decides_policies(self) -> bool:
+        """Whether it opens its figures to every site so that policies decide by them."""
+        return False
+
+    @property
     def norm(self) -> JointNorm | None:
         """What one row can change in all ``figures`` together; None: what it can change in each, added up."""
         return None

@@ -42,6 +42,7 @@ from federation.protocol.messages import (
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
+from federation.requests.explanation import with_requirements
 from federation.requests.kinds.registry import mining_kind, query_kind, statistic_kind
 from federation.requests.planning import NO_PLAN, new_request
 from federation.requests.receipt import exact_requests, make_receipt
@@ -361,7 +362,10 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
 
     def _explained(self, planned: AnyPlanned) -> Explanation:
         work = planned.work
-        return work.explain(trust_model_of(self.consortium, has_products=work.has_products))
+        explained = work.explain(trust_model_of(self.consortium, has_products=work.has_products))
+        floor = self.consortium.file.floor
+        rules = [] if floor is None or work.facts.releases_quality else floor.require.get(work.table.name, [])
+        return with_requirements(explained, rules)
 
     def _answered(self, plan: Callable[[], Planned[A]]) -> A:
         """Plan, ask, charge, run and finish; plan again where a lost site has been removed meanwhile."""

@@ -163,6 +163,8 @@ def floor_fields(floor: Floor | None) -> dict[str, Any]:
     """Write a policy floor by key, numbers with a point as texts; one that asks for nothing is the same as none."""
     floor = floor or Floor()
     plain = {key: getattr(floor, key) for key in Floor.model_fields}
+    if not floor.require:  # terms written before this key existed keep their one form
+        del plain["require"]
     return {key: format_decimal(each) if isinstance(each, Fraction) else each for key, each in plain.items()}
 
 

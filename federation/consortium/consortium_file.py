@@ -129,7 +129,7 @@ class Consortium:
         if (schema, cell, floor) == (self.schema, self.file.minimum_cell, self.file.floor):
             raise ConfigError(mistakes=["terms: they change nothing"])
         file = self.file.model_copy(update={"minimum_cell": cell, "floor": floor})
-        mistakes = disagreements(self.founded, schema)
+        mistakes = disagreements(self.founded.model_copy(update={"floor": floor}), schema)
         if mistakes:
             raise ConfigError(mistakes=[f"terms: {mistake}" for mistake in mistakes])
         return replace(
@@ -187,6 +187,8 @@ class Consortium:
                 self.founded, key
             ):  # an agreement without this key keeps the hash it had before the key existed
                 del body[key]
+        if body.get("floor") and not body["floor"]["require"]:
+            del body["floor"]["require"]
         if body["keyholder"] is not None and not body["keyholder"]["paillier_base"]:
             del body["keyholder"]["paillier_base"]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()

@@ -13,7 +13,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from federation.consortium.computing_sites import Computation  # noqa: TC001 - pydantic reads it
-from federation.consortium.file_format.file_types import Address, Hex32, Model, Name, Number, Positive, Share
+from federation.consortium.file_format.file_types import (
+    Address,
+    Hex32,
+    Model,
+    Name,
+    Number,
+    Positive,
+    QualityRules,
+    Share,
+)
 
 MIN_SITES, MAX_SITES = 2, 8
 SUB_BUDGETS = ("query", "mining", "training")
@@ -126,6 +135,10 @@ class Floor(Model):
         default=None, description="a site's limit is at most this"
     )
     largest_epsilon: Positive | None = Field(default=None, description="a site's limit is at most this")
+    require: QualityRules = Field(
+        default_factory=dict,
+        description="by table, what its data must show before a question or a training over it; a site may add to it",
+    )
 
 
 class ConsortiumFile(Model):

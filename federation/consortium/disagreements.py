@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analytics.statistics.profiles.requirements import rule_mistakes
 from federation.consortium.computing_sites import computation_mistakes
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def disagreements(file: ConsortiumFile, schema: Schema | None) -> list[str]:
         for name in sorted({n for n in names if names.count(n) > 1})
     ]
     if schema is not None:
+        if file.floor is not None:
+            found += rule_mistakes(file.floor.require, schema.tables, "floor.require")
         populations = {table.population for table in schema.tables.values()}
         found += [
             f"budgets: population {name} has no budget" for name in sorted(populations - set(file.budgets))

@@ -24,7 +24,7 @@ from federation.consortium.admission.admissions import ADMISSION_FILE, Admission
 from federation.consortium.consortium_file import Consortium, consortium_path, load_consortium
 from federation.consortium.file_format.file_kinds import SITE, expect_kind
 from federation.consortium.file_format.file_reading import read_toml, validated
-from federation.consortium.file_format.file_types import Address, Model, Name, Positive, Share
+from federation.consortium.file_format.file_types import Address, Model, Name, Positive, QualityRules, Share
 from federation.consortium.identity_paths import next_identity, next_key
 from federation.consortium.ledger_location import LedgerLocation
 from federation.consortium.limits import Limits
@@ -60,6 +60,10 @@ class Policy(Model):
     analysts: list[Name] | None = None
     purposes: list[Name] | None = None
     nested_supports: Literal["guard", "allow"] = "guard"
+    require: QualityRules = Field(
+        default_factory=dict,
+        description="by table, what its data must show before a question or a training over it",
+    )
 
 
 class SiteTable(Model):

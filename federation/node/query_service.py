@@ -217,6 +217,7 @@ class QueryService:
 
             def answered(share: Share) -> None:
                 place.close()
+                self._admission.gates.keep(request.known.planned, entry.body.number, share.values)
                 self._states.answered(request)
                 report(msgspec.structs.replace(share, cost=dict(request.cost)))
 

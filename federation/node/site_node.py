@@ -26,6 +26,7 @@ from federation.errors import (
 )
 from federation.node.admission.concurrency import ConcurrencyLimit
 from federation.node.admission.exact_limits import ExactLimit
+from federation.node.admission.quality_gates import QualityGates
 from federation.node.admission.queries import QueryAdmission
 from federation.node.clock import installed_version, wall_clock
 from federation.node.execution.background import BackgroundRunner
@@ -171,6 +172,9 @@ class SiteNode:
         self._records = self._records_of(ledger.records, limits)
         self._peers = self._peers_of(ledger.awaited)
         exact_limit = ExactLimit(self.replica)  # one for all kinds of requests: they share their caps
+        gates = QualityGates(
+            site=self.name, consortium=self.consortium, replica=self.replica, folder=ledger.records
+        )
         self._admission = QueryAdmission(
             site=self.name,
             consortium=self.consortium,
@@ -179,6 +183,7 @@ class SiteNode:
             sources=sources,
             replica=self.replica,
             exact_limit=exact_limit,
+            gates=gates,
         )
         self._training = TrainingNode.of(
             site=self.name,
@@ -188,6 +193,7 @@ class SiteNode:
             replica=self.replica,
             network=network,
             exact_limit=exact_limit,
+            gates=gates,
             records=ledger.records,
         )
         self._background = BackgroundRunner(self.name)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from federation.consortium.site_file import Policy
     from federation.network.channel import Network
     from federation.node.admission.exact_limits import ExactLimit
+    from federation.node.admission.quality_gates import QualityGates
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.replication.replica import Replica
 
@@ -46,7 +47,7 @@ class TrainingNode:
     own_models: OwnModels
 
     @staticmethod
-    def of(
+    def of(  # noqa: PLR0913 - independent parts, by keyword
         *,
         site: str,
         consortium: Consortium,
@@ -55,12 +56,10 @@ class TrainingNode:
         replica: Replica,
         network: Network,
         exact_limit: ExactLimit,
+        gates: QualityGates,
         records: Path | None,
     ) -> TrainingNode:
-        """Create both; without an aggregator or a key holder for sums by shares alone.
-
-        ``records`` is where opened sums of shares and own models are kept; None keeps them in memory.
-        """
+        """Create both; without helpers for sums by shares alone. ``records``: where sums and own models are kept, or None."""
         key = key_of(consortium)
         agreement = EntryCheck(
             party=site,
@@ -82,6 +81,7 @@ class TrainingNode:
             replica=replica,
             agreement=agreement,
             exact_limit=exact_limit,
+            gates=gates,
         )
         deadline_s, cipher = float(consortium.file.deadline_s), None
         if key is not None:
@@ -90,8 +90,7 @@ class TrainingNode:
             )
             cipher = UpdateCipher(Encryptor(key), mask_keys)
 
-        def store() -> OpenedSums:
-            """Open the store of opened sums, at the first run that adds up by shares."""
+        def store() -> OpenedSums:  # opened at the first run that adds up by shares
             return OpenedSums(None if records is None else records / SUMS)
 
         own_models = OwnModels(None if records is None else records / OWN_MODELS)

@@ -94,6 +94,23 @@ def explain_miner(plan: MiningPlan, secrecy: TrustModel) -> Explanation:
     return _with_secrecy(explain_mining_text(plan), explain_mining(plan), secrecy)
 
 
+def with_requirements(explained: Explanation, requirements: Sequence[str]) -> Explanation:
+    """Add what the agreement requires of the data before this work; nothing where it requires nothing.
+
+    Args:
+        explained: of the work.
+        requirements: in their own form.
+    """
+    if not requirements:
+        return explained
+    line = (
+        f"the agreement requires of the data first: {'; '.join(requirements)}; decided by a release of quality with an "
+        "epsilon and for_sites, charged for itself; a site's own policy may require more (crossward preflight)"
+    )
+    shape = {**explained.shape, "requires": list(requirements)}
+    return Explanation(text=f"{explained.text}\n{line}", shape=shape)
+
+
 def _with_noises(
     text: str, shape: Mapping[str, Any], noises: Sequence[Mapping[str, str]]
 ) -> tuple[str, Mapping[str, Any]]:

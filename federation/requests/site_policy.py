@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from analytics.statistics.profiles.requirements import joined_rules, rule_mistakes
 from federation.errors import ConfigError, PolicyRefusedError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def at_least(floor: Floor | None, policy: Policy) -> Policy:
     for key in ("exact_requests_per_analyst", "exact_numbers_per_population", "largest_epsilon"):
         limits = [limit for limit in (getattr(policy, key), getattr(floor, key)) if limit is not None]
         update[key] = min(limits, default=None)
+    update["require"] = joined_rules(floor.require, policy.require)
     return policy.model_copy(update=update)
 
 
@@ -131,8 +133,13 @@ def check_tables(policy: Policy, sources: Mapping[str, LocalTable], *, site: str
         site: its name.
 
     Raises:
-        ConfigError: exact answers are allowed over a table that holds more rows than was agreed.
+        ConfigError: exact answers are allowed over a table that holds more rows than was agreed, or a requirement on
+            quality names a table or a column that there is not.
     """
+    declared = {name: source.table for name, source in sources.items()}
+    mistakes = [f"{site}: {each}" for each in rule_mistakes(policy.require, declared, "policy.require")]
+    if mistakes:
+        raise ConfigError(mistakes=mistakes)
     large = [name for name, source in sources.items() if not source.report.exact_allowed]
     if policy.exact and large:
         hint = "raise rows_max in the consortium file, or set policy.exact = false"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.harmonise.omop.cdm import PERSON, cdm_columns, typed_table
 from analytics.harmonise.omop.circe_keys import KEYS
+from analytics.harmonise.omop.codeset_joins import joined_columns
 from analytics.harmonise.omop.concept_sets import Item, read_items
 from analytics.harmonise.places import near
 from analytics.sources.steps.step import MAIN, Step
@@ -56,12 +57,15 @@ class Cohort:
         reads: the columns of each table of the CDM.
         items: the lines of each of its concept sets, by their place in the definition.
         rules: names of its inclusion rules.
+        joined: of each table that its criteria read, the columns that are held against concept sets; none where any row may
+            count, or the vocabulary is read.
     """
 
     selects: tuple[tuple[str, exp.Expr], ...]
     reads: Mapping[str, frozenset[str]]
     items: Mapping[str, tuple[Item, ...]]
     rules: tuple[str, ...]
+    joined: Mapping[str, frozenset[str]]
 
 
 def cohort_table(name: str) -> str:
@@ -101,7 +105,9 @@ def read_cohort(content: bytes) -> Cohort:
     if not selects or selects[-1][0] != _TARGET:
         raise ValueError("duckcdm made no statement of the cohort's entries")
     rules = tuple(str(rule.get("name") or "") for rule in document.get("InclusionRules") or [])
-    return Cohort(selects=tuple(selects), reads=reads, items=items, rules=rules)
+    criteria = (select for table, select in selects if table != _CODESETS)
+    joined = joined_columns(criteria, _SCHEMA, _CODESETS)
+    return Cohort(selects=tuple(selects), reads=reads, items=items, rules=rules, joined=joined)
 
 
 def _document(content: bytes) -> dict[str, Any]:

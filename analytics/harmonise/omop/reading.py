@@ -23,11 +23,13 @@ from analytics.harmonise.omop.circe import read_cohort
 from analytics.harmonise.omop.compiling import compile_steps, reads_of
 from analytics.harmonise.omop.concept_sets import items_of, vocabulary_condition
 from analytics.harmonise.omop.keys import CODED, VALUES, OmopFile
+from analytics.harmonise.omop.server_rows import used_rows
 from analytics.harmonise.omop.value_columns import check_units
 from analytics.harmonise.places import line_of, mistakes_of, near, where
 from analytics.schema.tables import ROW
 from analytics.sources.spec import CellRules
 from analytics.sources.steps.step import MAIN, BlockRead
+from analytics.sql.terms.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,18 +87,21 @@ class OmopMapped:
     def _beside(self, source: SourceSpec, table: str) -> SourceSpec:
         columns = self._columns()[table]
         if source.kind in _DATABASES:
-            schema, dot, person = source.relation.rpartition(".")
-            self._check_person(person, source)
-            if table in VOCABULARY and self.file.vocabulary is not None:
-                schema, dot = self.file.vocabulary, "."
-            relation = f"{schema}{dot}{table.upper() if person.isupper() else table}"
+            self._check_person(source.relation.rpartition(".")[2], source)
+            relation = self._relation(source, table)
             label = (
                 f"{source.label or (source.path.name if source.server is None else '')}#{relation}".lstrip(
                     "#"
                 )
             )
             return replace(
-                source, relation=relation, columns=columns, label=label, mapping=None, view=source.view
+                source,
+                relation=relation,
+                columns=columns,
+                condition=self._used_in_server(source, table) if source.kind == "postgresql" else "",
+                label=label,
+                mapping=None,
+                view=source.view,
             )
         if source.kind not in _FILES:
             reason = f"an OMOP mapping needs one of {', '.join((*_DATABASES, *_FILES))}"
@@ -107,6 +112,20 @@ class OmopMapped:
         )
         stem = table.upper() if source.path.stem.isupper() else table
         return replace(source, path=folder / f"{stem}{source.path.suffix}", mapping=None)
+
+    def _relation(self, source: SourceSpec, table: str) -> str:
+        """A table of the source's database, perhaps with its schema."""
+        schema, dot, person = source.relation.rpartition(".")
+        if table in VOCABULARY and self.file.vocabulary is not None:
+            schema, dot = self.file.vocabulary, "."
+        return f"{schema}{dot}{table.upper() if person.isupper() else table}"
+
+    def _used_in_server(self, source: SourceSpec, table: str) -> str:
+        def relation(name: str) -> str:
+            schema, _, own = self._relation(source, name).rpartition(".")
+            return f"{quoted(schema or 'public')}.{quoted(own)}"
+
+        return used_rows(table, self.file, self.sets, self.cohorts, relation)
 
     def _check_person(self, given: str, source: SourceSpec) -> None:
         if given.lower() != PERSON:

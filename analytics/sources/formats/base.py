@@ -137,6 +137,11 @@ class FileSpec(Protocol):
         ...
 
     @property
+    def condition(self) -> str:
+        """Of a table in a PostgreSQL server, which rows are used; empty: all."""
+        ...
+
+    @property
     def delimiter(self) -> str:
         """Between fields of a CSV file."""
         ...

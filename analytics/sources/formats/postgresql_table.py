@@ -140,12 +140,28 @@ def _described(session: psycopg.Connection[Any], spec: FileSpec) -> tuple[Found,
         if spec.columns:
             chosen = chosen_names(found.names, spec.columns)
             kinds = dict(zip(found.names, found.kinds, strict=True))
-            read = f"(SELECT {', '.join(map(quoted, chosen))} FROM {found.sql} AS whole)"  # noqa: S608  quoted names
-            found = replace(found, sql=read, names=chosen, kinds=tuple(kinds[name] for name in chosen))
+            read = f"SELECT {', '.join(map(quoted, chosen))} FROM {found.sql} AS whole"  # noqa: S608  quoted names
+            read += _where(session, found, spec.condition)
+            found = replace(found, sql=f"({read})", names=chosen, kinds=tuple(kinds[name] for name in chosen))
         described = session.execute(f"SELECT * FROM {found.sql} AS found LIMIT 0").description or ()  # noqa: S608  quoted
     except psycopg.Error as error:
         raise SchemaMismatchError(source=spec.name, reason=view_fault("", error)) from None
     return found, [_kind(kind, column) for kind, column in zip(found.kinds, described, strict=True)]
+
+
+def _where(session: psycopg.Connection[Any], found: Found, condition: str) -> str:
+    """The rows that a mapping can use; all where the server cannot plan the condition, for its columns have other types."""
+    import psycopg
+
+    if not condition:
+        return ""
+    where = f" WHERE {condition}"
+    try:
+        with session.transaction():
+            session.execute(f"EXPLAIN SELECT 1 FROM {found.sql} AS whole{where}")  # noqa: S608  a mapping's own
+    except psycopg.Error:
+        return ""
+    return where
 
 
 def _kind(kind: str, column: psycopg.Column) -> str:

@@ -89,13 +89,14 @@ class PushedColumns:
                 f"{self.unit.known} AS {KNOWN}",
                 f"{self.unit.refused} AS {REFUSED}",
             ]
-        return f"SELECT {', '.join(chosen)} FROM {self._source()}"  # noqa: S608  names are quoted
+        return f"SELECT {', '.join(chosen)} FROM {viewed_rows(self.relation, self.words)}"  # noqa: S608  names are quoted
 
-    def clean(self, marked: Collection[str]) -> str:
+    def clean(self, marked: Collection[str], *, is_known: bool) -> str:
         """A SELECT of the clean table, the identifier in the place of its number.
 
         Args:
             marked: names of columns that have a mark in some row.
+            is_known: whether every row belongs to a unit.
         """
         chosen: list[str] = []
         inner: list[str] = []
@@ -109,8 +110,9 @@ class PushedColumns:
         if self.unit is not None:
             inner.append(f"{self.unit.value} AS {quoted(UNIT_COLUMN)}")
             chosen.append(quoted(UNIT_COLUMN))
-            where = f" WHERE {self.unit.known}"
-        return f"SELECT {', '.join(chosen)} FROM (SELECT {', '.join(inner)} FROM {self._source()}{where}) AS staged"  # noqa: S608
+            where = "" if is_known else f" WHERE {self.unit.known}"
+        rows = viewed_rows(self.relation, self.words)
+        return f"SELECT {', '.join(chosen)} FROM (SELECT {', '.join(inner)} FROM {rows}{where}) AS staged"  # noqa: S608
 
     def clean_of_staged(self, marked: Collection[str]) -> list[str]:
         """What a SELECT over stored staged columns chooses for the clean table, without the identifier.
@@ -126,11 +128,37 @@ class PushedColumns:
                 chosen.append(f"{column.invalid} AS {quoted(invalid_name(column.name))}")
         return chosen
 
-    def _source(self) -> str:
-        """The relation; a view is computed before anything of ours, so that no row can make our statement fail."""
-        columns = ", ".join(f"v{place}" for place in range(len(self.relation.names)))
-        fence = self.words.fence if self.relation.is_fenced else ""
-        return f"(SELECT * FROM {self.relation.sql} AS found{fence}) AS viewed({columns})"  # noqa: S608
+
+def viewed_rows(relation: Found, words: ServerWords) -> str:
+    """What stands after FROM: the relation, its columns ``v0``, ``v1`` and so on.
+
+    A view is computed before anything of ours, so that no row can make our statement fail.
+
+    Args:
+        relation: the table or view.
+        words: the server's.
+    """
+    columns = ", ".join(f"v{place}" for place in range(len(relation.names)))
+    fence = words.fence if relation.is_fenced else ""
+    return f"(SELECT * FROM {relation.sql} AS found{fence}) AS viewed({columns})"  # noqa: S608
+
+
+def check_cell_rules(rules: CellRules, source: str) -> None:
+    """Refuse rules for texts: the server's columns have types.
+
+    Args:
+        rules: the site file's.
+        source: what messages call the source.
+
+    Raises:
+        SchemaMismatchError: they are not the usual ones.
+    """
+    if replace(rules, most_misfits=CellRules().most_misfits) != CellRules():
+        reason = (
+            "decimal, missing, yes, no and dates are for texts, and are not used in the server: type the columns in a view "
+            "there, or leave engine out"
+        )
+        raise SchemaMismatchError(source=source, reason=reason)
 
 
 def push_columns(
@@ -148,16 +176,8 @@ def push_columns(
     Raises:
         SchemaMismatchError: a column is missing, or of a type that only the node can clean.
     """
-    if replace(rules, most_misfits=CellRules().most_misfits) != CellRules():
-        reason = (
-            "decimal, missing, yes, no and dates are for texts, and are not used in the server: type the columns in a view "
-            "there, or leave engine out"
-        )
-        raise SchemaMismatchError(source=source, reason=reason)
-    viewed = [
-        ViewColumn(name=name, sql=f"v{place}", kind=kind or "BLOB")
-        for place, (name, kind) in enumerate(zip(relation.names, relation.kinds, strict=True))
-    ]
+    check_cell_rules(rules, source)
+    viewed = _viewed(relation)
     columns, bare = [], []
     for clean in clean_columns(table, viewed, rules, source):
         declared = table.columns[clean.name]
@@ -165,8 +185,15 @@ def push_columns(
         staged, short = _column(declared, found, clean, source, words)
         columns.append(replace(clean, staged=staged))
         bare.append(short)
-    unit = None if table.privacy_unit == ROW else _unit(table, viewed, source, words)
+    unit = None if table.privacy_unit == ROW else push_unit(table, relation, source, words)
     return PushedColumns(relation=relation, words=words, columns=tuple(columns), bare=tuple(bare), unit=unit)
+
+
+def _viewed(relation: Found) -> list[ViewColumn]:
+    return [
+        ViewColumn(name=name, sql=f"v{place}", kind=kind or "BLOB")
+        for place, (name, kind) in enumerate(zip(relation.names, relation.kinds, strict=True))
+    ]
 
 
 def _column(
@@ -258,9 +285,20 @@ def _code(text: str, members: Sequence[str], words: ServerWords) -> str:
     return f"CASE {text} {words.by_bytes} {cases} END"
 
 
-def _unit(table: Table, view: Sequence[ViewColumn], source: str, words: ServerWords) -> PushedUnit:
+def push_unit(table: Table, relation: Found, source: str, words: ServerWords) -> PushedUnit:
+    """Say how the identifiers of a table are read in the server.
+
+    Args:
+        table: the schema's; its privacy unit is a column.
+        relation: what the server has.
+        source: what messages call the source.
+        words: the server's.
+
+    Raises:
+        SchemaMismatchError: the column is missing, or of a type that only the node can clean.
+    """
     name = table.privacy_unit
-    found = find_column(name, view, source)
+    found = find_column(name, _viewed(relation), source)
     value = found.sql
     if found.kind in INTEGERS:
         return PushedUnit(

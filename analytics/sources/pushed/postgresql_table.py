@@ -67,7 +67,7 @@ def push_postgresql(spec: SourceSpec, table: Table) -> tuple[PostgreSQLEngine, I
             keeper,
             lambda: connect(access, source),
             table=table.name,
-            clean=columns.clean(marked),
+            clean=columns.clean(marked, is_known=not report.rows_without_unit),
             source=source,
         )
     except BaseException:

@@ -9,8 +9,10 @@ Guarantees:  private: all counts are one release; a row adds to the number of ro
              their level says. Exact: the counts of a column open on shares where rows, missing and known cells, each against the
              other columns' cells before it, all reach the threshold; zero is a small number, so a column without a missing cell
              stays closed. Invalid cells open besides where they and the valid ones do too. A closed column says which of its
-             two parts is closed and not why.
-Visible to:  the analyst: the counts of all sites together; in exact mode one bit for the rows and two for each column.
+             two parts is closed and not why. With ``for_sites`` the noisy counts open to every site too, whose policies
+             decide by them; there is no exact form of that.
+Visible to:  the analyst: the counts of all sites together; in exact mode one bit for the rows and two for each column. Every
+             site: with ``for_sites`` the same noisy counts.
 See instead: one site's own checks (``analytics.quality``).
 Source:      ours; docs/guarantees.md P5, P8. Fieller 1954 for the interval of a ratio of two noisy numbers.
 """
@@ -62,6 +64,7 @@ class Quality(Statistic[int]):
 
     Attributes:
         judged: the columns.
+        for_sites: whether all sites see the figures too.
     """
 
     name: ClassVar[str] = "quality"
@@ -71,8 +74,14 @@ class Quality(Statistic[int]):
     keeps_missing: ClassVar[bool] = True
     parameters: ClassVar = (
         Parameter(name="columns", meaning="a list of columns; all of the table by default", default=None),
+        Parameter(
+            name="for_sites",
+            meaning="whether the figures open to every site too, so that policies that require a quality decide by them",
+            default=False,
+        ),
     )
     judged: tuple[GroupColumn, ...]
+    for_sites: bool = False
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
@@ -88,9 +97,18 @@ class Quality(Statistic[int]):
         judged = tuple(column_of(name, table, "columns") for name in names)
         if len({column.name for column in judged}) < len(judged):
             raise InvalidRequestError(parameter="columns", reason="must be different columns")
+        for_sites = arguments.flag("for_sites")
         if mode == "exact":
             check_one_row_a_unit(table, cls.name)
-        return cls(table=table, mode=mode, limits=limits, judged=judged)
+            if for_sites:
+                reason = "needs an epsilon: sites decide by figures with noise, since each could subtract its own rows"
+                raise InvalidRequestError(parameter="for_sites", reason=reason)
+        return cls(table=table, mode=mode, limits=limits, judged=judged, for_sites=for_sites)
+
+    @property
+    def decides_policies(self) -> bool:
+        """Where every site sees its figures."""
+        return self.for_sites
 
     # -- private -------------------------------------------------------------------------------------------
 
@@ -164,12 +182,12 @@ class Quality(Statistic[int]):
         return OVER
 
     def every_step(self) -> tuple[Step]:
-        """One opening to the analyst."""
+        """One opening: to the analyst, or with ``for_sites`` to all sites and the analyst."""
         n_values = 1 + _PER_COLUMN * len(self.judged)
         tested = len(self._owners()) if self.is_guarded else 0
         step = Step(
             name="missing and invalid cells",
-            to="analyst",
+            to="sites" if self.for_sites else "analyst",
             clamps=(self.limits.rows_max,) * (n_values + tested),
             local=self.count_rows,
             joint=self._joint,
@@ -230,8 +248,9 @@ class Quality(Statistic[int]):
     # -- what was opened -----------------------------------------------------------------------------------
 
     def describe(self) -> dict[str, object]:
-        """The columns."""
-        return {"columns": [column.name for column in self.judged]}
+        """The columns, and that sites see the figures where they do."""
+        described: dict[str, object] = {"columns": [column.name for column in self.judged]}
+        return described | ({"for_sites": True} if self.for_sites else {})
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> QualityAnswer:
         """See ``Statistic``."""

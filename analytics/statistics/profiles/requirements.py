@@ -5,7 +5,8 @@ Terms:       a requirement is *met* where the share is at least the threshold wi
              answer where the whole one-sided interval of the noise lies above it.
 Guarantees:  it looks at what was released and at nothing else, so it costs nothing beside that. It fails closed: a share that
              is closed or undefined meets no requirement.
-See instead: asking for it before a question (``federation.client.questions.gate``).
+See instead: asking for it before a question (``federation.client.questions.gate``), a site's policy
+             (``federation.node.admission.quality_gates``).
 Source:      ours.
 """
 
@@ -16,11 +17,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal, Self, cast
 
-from analytics.errors import InvalidRequestError
+from analytics.errors import InvalidRequestError, PlanRejectedError
+from analytics.statistics.arguments import column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from analytics.schema import Table
     from analytics.statistics.profiles.quality_answer import QualityAnswer
 
 STATISTIC: Final = "quality"  # whose answer is held against requirements
@@ -96,3 +99,66 @@ def read_requirements(given: object) -> tuple[Requirement, ...]:
     if not texts:
         raise InvalidRequestError(parameter="require", reason="must hold a requirement")
     return tuple(Requirement.read(text) for text in texts)
+
+
+def joined_rules(
+    agreed: Mapping[str, Sequence[str]], own: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Join the requirements of an agreement and of a policy: all of both, each once, the agreement's first.
+
+    Args:
+        agreed: by table.
+        own: by table.
+    """
+    names = dict.fromkeys([*agreed, *own])
+    return {name: list(dict.fromkeys([*agreed.get(name, ()), *own.get(name, ())])) for name in names}
+
+
+def requirements_on(table: str, rules: Mapping[str, Sequence[str]]) -> tuple[Requirement, ...]:
+    """Read the requirements of a policy on one table; empty where it has none.
+
+    Raises:
+        InvalidRequestError: one has another form.
+    """
+    given = rules.get(table)
+    return read_requirements(list(given)) if given else ()
+
+
+def requires_as_much(new: Mapping[str, Sequence[str]], old: Mapping[str, Sequence[str]]) -> bool:
+    """Whether whatever meets the new requirements meets the old ones.
+
+    Args:
+        new: by table.
+        old: by table.
+    """
+    return all(
+        any(
+            (each.share, each.column.lower()) == (held.share, held.column.lower())
+            and each.least >= held.least
+            for each in requirements_on(table, new)
+        )
+        for table in old
+        for held in requirements_on(table, old)
+    )
+
+
+def rule_mistakes(
+    rules: Mapping[str, Sequence[str]], tables: Mapping[str, Table], place: str
+) -> Iterator[str]:
+    """Say what of a policy's requirements does not fit the tables.
+
+    Args:
+        rules: by table.
+        tables: of the schema.
+        place: where they stand, for the text.
+    """
+    for name in rules:
+        table = tables.get(name)
+        if table is None:
+            yield f"{place}.{name}: there is no such table; there are {', '.join(tables)}"
+            continue
+        for text in rules[name]:
+            try:
+                column_of(Requirement.read(text).column, table, text)
+            except (InvalidRequestError, PlanRejectedError) as error:
+                yield f"{place}.{name}: {error}"

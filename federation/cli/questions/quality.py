@@ -57,6 +57,13 @@ def quality(  # noqa: PLR0913, PLR0917 - every one an option of its own
     columns: Annotated[
         str | None, typer.Option("--columns", help="With -c: names with commas; all columns if left out.")
     ] = None,
+    for_sites: Annotated[
+        bool,
+        typer.Option(
+            "--for-sites",
+            help="With -c: open the figures to every site too, for policies that require a quality.",
+        ),
+    ] = False,
     epsilon: Epsilon = None,
     exact: Exact = False,
     purpose: Purpose = PURPOSE,
@@ -67,29 +74,27 @@ def quality(  # noqa: PLR0913, PLR0917 - every one an option of its own
     """Check the data: with --site a site's own rows, rule by rule; with -c completeness and validity over all sites."""
     if (site_file is None) == (consortium is None):
         raise UsageError(reason="say --site for a site's own tables, or -c for all sites together; not both")
-    if consortium is not None:
-        if rules is not None or html is not None:
-            raise UsageError(reason="--rules and --html go with --site")
-        from analytics.statistics.profiles.requirements import STATISTIC
-
-        given = [] if columns is None else [f"columns={columns},"]
-        stats(
-            STATISTIC,
-            given,
-            consortium=consortium,
-            table=table,
-            epsilon=epsilon,
-            exact=exact,
-            purpose=purpose,
-            identity=identity,
-            explain=explain,
-            as_json=as_json,
-        )
-        return
-    if columns is not None or epsilon is not None or exact or explain:
-        raise UsageError(reason="--columns, --epsilon, --exact and --explain go with -c")
     if site_file is not None:
+        if columns is not None or epsilon is not None or exact or explain or for_sites:
+            raise UsageError(reason="--columns, --for-sites, --epsilon, --exact and --explain go with -c")
         _check_site(site_file, table, rules, html, as_json=as_json)
+        return
+    if rules is not None or html is not None:
+        raise UsageError(reason="--rules and --html go with --site")
+    from analytics.statistics.profiles.requirements import STATISTIC
+
+    stats(
+        STATISTIC,
+        ([] if columns is None else [f"columns={columns},"]) + ["for_sites=true"] * for_sites,
+        consortium=consortium,
+        table=table,
+        epsilon=epsilon,
+        exact=exact,
+        purpose=purpose,
+        identity=identity,
+        explain=explain,
+        as_json=as_json,
+    )
 
 
 def _check_site(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
+from analytics.statistics.profiles.requirements import requires_as_much
 from federation.consortium.agreement_terms import AgreementTerms, floor_fields
 from federation.consortium.amending.agreement_changes import term_changes
 from federation.errors import AmendmentRejectedError, ConfigError
@@ -114,11 +115,13 @@ _TRAININGS: Final = (False, "guarded", "unguarded")
 
 def _floor(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Say for each key of the policy floor what it was, is to be, and whether that is stricter or looser."""
-    for key, old in before.items():
-        new = after[key]
+    for key in {**before, **after}:
+        old, new = before.get(key), after.get(key)
         if new == old:
             continue
-        if key == "exact_training":
+        if key == "require":
+            is_stricter = requires_as_much(new or {}, old or {})
+        elif key == "exact_training":
             is_stricter = _TRAININGS.index(new) < _TRAININGS.index(old)
         elif key == "exact":
             is_stricter = not new
@@ -131,4 +134,6 @@ def _floor(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]
 def _said(value: object) -> str:
     if value is None:
         return "no limit"
+    if isinstance(value, dict):
+        return "; ".join(f"{table}: {', '.join(rules)}" for table, rules in value.items())
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

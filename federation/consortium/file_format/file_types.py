@@ -63,12 +63,25 @@ def _address(value: str) -> str:
     return value
 
 
+def _quality_rules(rules: dict[str, list[str]]) -> dict[str, list[str]]:
+    from analytics.errors import InvalidRequestError
+    from analytics.statistics.profiles.requirements import read_requirements
+
+    for texts in rules.values():
+        try:
+            read_requirements(list(texts))
+        except InvalidRequestError as error:
+            raise ValueError(error.reason) from None
+    return rules
+
+
 Number = Annotated[Fraction, BeforeValidator(_number)]
 Name = Annotated[str, AfterValidator(_name)]
 Address = Annotated[str, AfterValidator(_address)]
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Positive = Annotated[Number, Field(gt=0)]
 Share = Annotated[Number, Field(gt=0, le=1)]
+QualityRules = Annotated[dict[str, list[str]], AfterValidator(_quality_rules)]
 
 
 class Model(BaseModel):

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 from federation.errors import PolicyRefusedError, RequestRejectedError
 from federation.node.admission.checked_request import REFUSALS, CheckedRequest, refusals_of
 from federation.node.admission.exact_limits import ExactLimit
+from federation.node.admission.quality_gates import QualityGates
 from federation.node.in_service import check_in_service
 from federation.protocol.messages import Ask
 from federation.protocol.request import request_hash
@@ -70,7 +71,7 @@ class _Turn:
 class QueryAdmission:
     """The admission check of one site, with its cache of requests. Safe for several threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent parts, by keyword
         self,
         *,
         site: str,
@@ -80,6 +81,7 @@ class QueryAdmission:
         sources: Mapping[str, LocalTable],
         replica: Replica,
         exact_limit: ExactLimit | None = None,
+        gates: QualityGates | None = None,
         hold: Hold = lambda _: None,
     ) -> None:
         """Create the admission check.
@@ -92,6 +94,7 @@ class QueryAdmission:
             sources: its tables.
             replica: its ledger.
             exact_limit: what counts exact disclosures at this site, the same for trainings; default: one of its own.
+            gates: what decides the policy's requirements on quality, the same for trainings; default: one in memory.
             hold: asked after every other rule, before this site signs.
         """
         self.site, self.consortium, self.policy, self.limits = site, consortium, policy, limits
@@ -101,6 +104,7 @@ class QueryAdmission:
         self._invalid: OrderedDict[str, tuple[Ask, Exception]] = OrderedDict()
         self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
         self._exact_limit, self._hold = exact_limit or ExactLimit(replica), hold
+        self.gates = gates or QualityGates(site=site, consortium=consortium, replica=replica)
 
     def learn(self, ask: Ask) -> AdmittedRequest:
         """Derive a signed request, once for each request; nothing is decided.
@@ -270,7 +274,13 @@ class QueryAdmission:
             lambda: policies.check(
                 planned.request, planned.work.facts, self.policy, site=self.site, exact=exact
             ),
+            lambda: self._check_quality(known),
         )
+
+    def _check_quality(self, known: AdmittedRequest) -> None:
+        work = known.planned.work
+        if not work.facts.releases_quality:
+            self.gates.check(work.table.name, self.policy)
 
     def _check_memory(self, known: AdmittedRequest) -> None:
         limit, needed = self.limits.session_bytes, known.needs.memory_bytes

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from federation.errors import ConfigError, RequestRejectedError
 from federation.node.admission.checked_request import REFUSALS, CheckedRequest, refusals_of
 from federation.node.admission.exact_limits import ExactLimit, PendingCounts
+from federation.node.admission.quality_gates import QualityGates
 from federation.node.in_service import check_in_service
 from federation.node.run_quote import RunQuote, run_quote
 from federation.protocol.messages import Ask
@@ -79,6 +80,7 @@ class TrainingAdmission:
         replica: Replica,
         agreement: EntryCheck,
         exact_limit: ExactLimit | None = None,
+        gates: QualityGates | None = None,
     ) -> None:
         """Create the admission check; arguments as ``QueryAdmission``, and the plan check of this site."""
         self.site, self.consortium, self.policy = site, consortium, policy
@@ -86,6 +88,7 @@ class TrainingAdmission:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRun] = OrderedDict()
         self._accepted: OrderedDict[str, None] = OrderedDict()
+        self._gates = gates or QualityGates(site=site, consortium=consortium, replica=replica)
         self._exact_limit, self._attempts = exact_limit or ExactLimit(replica), PendingCounts(replica)
 
     def check(self, ask: Ask, *, caller: str) -> AdmittedRun:
@@ -287,6 +290,7 @@ class TrainingAdmission:
             n_rounds=n_rounds,
             members=members,
         )
+        self._gates.check(known.plan.table.name, self.policy)
 
 
 def attempt_content(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analytics.plans.populations import Population
     from analytics.schema import Table
     from analytics.sources import LocalTable
+    from analytics.statistics.profiles.quality_answer import QualityAnswer
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.request import Request
     from federation.requests.explanation import Explanation
@@ -44,12 +45,14 @@ class PolicyFacts:
         numbers: how many numbers the request opens at most.
         opens_nested_supports: whether it opens supports whose difference may be below the minimum cell.
         opens_site_results: whether it opens exact figures about one site alone.
+        releases_quality: whether it is the release by which policies that require a quality decide.
     """
 
     minimum_cell: int
     numbers: int
     opens_nested_supports: bool = False
     opens_site_results: bool = False
+    releases_quality: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,10 @@ class Work(Protocol[A_co]):
 
     def noise(self) -> Mapping[str, float]:
         """Return the standard deviation of the noise in what is opened, by name; empty in exact mode."""
+        ...
+
+    def quality_seen(self, values: bytes) -> QualityAnswer | None:
+        """What a site sees of a release by which policies decide, from its own part of the answer; None of other work."""
         ...
 
     def populations(self) -> tuple[Population, ...]:

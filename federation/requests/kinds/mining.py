@@ -100,6 +100,10 @@ class MiningWork:
         """None."""
         return {}
 
+    def quality_seen(self, values: bytes) -> None:
+        """Nothing: it opens no figure of quality to sites."""
+        del values
+
     def populations(self) -> tuple[Population, ...]:
         """None: which itemsets open follows from the bits of a run."""
         return ()

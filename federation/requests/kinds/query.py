@@ -123,6 +123,10 @@ class QueryWork:
 
         return noise_by_column(self.plan)
 
+    def quality_seen(self, values: bytes) -> None:
+        """Nothing: it opens no figure of quality to sites."""
+        del values
+
     def populations(self) -> tuple[Population, ...]:
         """Those of the question."""
         from analytics.plans.populations import populations_of

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
 
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.plans.statistic_plan import StatisticPlan, make_statistic_plan, read_question
@@ -21,13 +23,13 @@ from federation.requests.noise_alternatives import alternatives_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from analytics.plans.populations import Population
     from analytics.schema import Table
     from analytics.sources import LocalTable
     from analytics.statistics.base import Answer
+    from analytics.statistics.profiles.quality_answer import QualityAnswer
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.request import Request
     from federation.requests.explanation import Explanation
@@ -70,6 +72,7 @@ class StatisticWork:
             minimum_cell=self.plan.context.minimum_cell,
             numbers=self.plan.most_opened,
             opens_site_results=self.plan.statistic.opens_site_results,
+            releases_quality=self.plan.statistic.decides_policies,
         )
 
     @property
@@ -130,6 +133,13 @@ class StatisticWork:
             if counts is None
             else {block.meaning: law.sd for block, law in zip(counts.blocks, laws, strict=False)}
         )
+
+    def quality_seen(self, values: bytes) -> QualityAnswer | None:
+        """The estimate from what opened to all sites, where policies decide by it."""
+        if not self.plan.statistic.decides_policies:
+            return None
+        opened = np.frombuffer(values, dtype="<i8").astype(np.int64)
+        return cast("QualityAnswer", self.plan.statistic.estimate((opened,), self.plan.noise))
 
     def populations(self) -> tuple[Population, ...]:
         """Those of its counts; none where rows are fitted."""

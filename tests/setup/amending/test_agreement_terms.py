@@ -129,6 +129,30 @@ def test_the_policy_floor_becomes_stricter_and_looser_key_by_key():
     assert held.largest_epsilon == Fraction(1, 2)
 
 
+def test_the_floors_requirements_on_quality_add_to_a_sites_own_and_are_said_in_words():
+    founded = agreement()
+    text = 'floor = { require = { patients = ["completeness(age) >= 0.5"] } }'
+    strict = amended_agreement(change(text), founded, 1)
+    assert consequences(founded, strict)[0] == (
+        "policy floor: require from no limit to patients: completeness(age) >= 0.5; "
+        "stricter: every site keeps to it, whatever its own file says"
+    )
+    raised = amended_agreement(change(text.replace("0.5", "0.6"), strict), strict, 2)
+    assert "; stricter" in consequences(strict, raised)[0]
+    lowered = amended_agreement(change(text.replace("0.5", "0.4"), raised), raised, 3)
+    assert "; looser" in consequences(raised, lowered)[0]
+    gone = amended_agreement(change("floor = { require = {} }", lowered), lowered, 4)
+    assert "; looser" in consequences(lowered, gone)[0]
+    own = Policy(require={"patients": ["validity(age) >= 0.9"]})
+    assert at_least(strict.file.floor, own).require == {
+        "patients": ["completeness(age) >= 0.5", "validity(age) >= 0.9"]
+    }
+    assert at_least(strict.file.floor, Policy()).require == strict.file.floor.require
+    for wrong in (text.replace("age", "ages"), text.replace("patients", "visits"), text.replace(">=", ">")):
+        with pytest.raises((ConfigError, AmendmentRejectedError), match="require"):
+            amended_agreement(change(wrong, founded), founded, 1)
+
+
 def test_a_floor_without_figures_of_single_sites_holds_against_a_sites_own_consent():
     founded = agreement()
     strict = amended_agreement(change("floor = { site_results = false }"), founded, 1)
@@ -146,6 +170,12 @@ def test_a_founding_with_a_floor_has_another_digest_and_one_without_keeps_its_ow
     plain = read(found).digest()
     assert read({**found, "floor": {"exact": False}}).digest() != plain
     assert "floor" not in read(found).canonical()
+    floor = read({**found, "floor": {"exact": False}}).canonical()["floor"]
+    assert (
+        "require" not in floor
+    )  # an agreement without this key keeps the digest from before the key existed
+    rules = {"require": {"patients": ["completeness(age) >= 0.5"]}}
+    assert read({**found, "floor": rules}).canonical()["floor"]["require"] == rules["require"]
 
 
 TRAININGS = [False, "guarded", "unguarded"]

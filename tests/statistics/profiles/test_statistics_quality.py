@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statistic_world import StatisticWorld
 
 from analytics.disclosure.recombine import recombine_statistic
-from analytics.errors import InvalidRequestError, PlanRejectedError
+from analytics.errors import InvalidRequestError, PlanRejectedError, SchemaMismatchError
 from analytics.schema import Schema
 from analytics.sources import open_frame
 from analytics.statistics.blocks import Measure
@@ -102,7 +102,10 @@ def test_shares_are_those_of_pandas_and_open_by_the_rule(least):
 @given(seed=st.integers(0, 10**6), n=st.integers(0, 60), least=st.integers(1, 12))
 def test_law_a_column_opens_exactly_where_the_rule_says(seed, n, least):
     frame = people(n, seed)
-    world = StatisticWorld(frame, COLUMNS, minimum_cell=least)
+    try:
+        world = StatisticWorld(frame, COLUMNS, minimum_cell=least)
+    except SchemaMismatchError:  # of a few rows no value may be understood
+        reject()
     plan = world.plan("quality", columns=["x", "k", "f"])
     total = np.sum([plan.statistic.count_rows(rows) for rows in world.scanned(plan)], axis=0)
     tested, n_values = total[7:], 7
