@@ -18,6 +18,10 @@ def cells_of(spec):
     return names, [[cell or None for cell in row] for row in rows]
 
 
+def columns(names, kind=""):
+    return ", ".join(f'"{name}"{kind}' for name in names)
+
+
 def in_sas(spec):
     """Numbers are numbers there: SAS has no others."""
     import pyreadstat
@@ -36,17 +40,20 @@ def in_sas(spec):
 def in_sqlite(spec):
     names, rows = cells_of(spec)
     path = spec.path.with_suffix(".sqlite")
+    path.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as database:
-        database.execute(f"CREATE TABLE befunde ({', '.join(names)})")
+        database.execute(f"CREATE TABLE befunde ({columns(names)})")
         database.executemany(f"INSERT INTO befunde VALUES ({', '.join('?' * len(names))})", rows)
         database.commit()
-    return _served(spec, SourceSpec(kind="sqlalchemy", server=ServerAccess(url=f"sqlite:///{path}"), relation="befunde"))
+    return _served(
+        spec, SourceSpec(kind="sqlalchemy", server=ServerAccess(url=f"sqlite:///{path}"), relation="befunde")
+    )
 
 
 def in_postgresql(server, spec):
     names, rows = cells_of(spec)
     table = f"research.{spec.path.stem}"
-    server.run(f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} ({', '.join(f'{name} text' for name in names)})")
+    server.run(f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} ({columns(names, ' text')})")
     with server.session() as session, session.cursor() as cursor:
         cursor.executemany(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(names))})", rows)
     return _served(spec, server.spec(table, engine=""))
