@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-sources-spark bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -102,10 +102,6 @@ bench-ingest: $(READY)
 # the local stage beside the engine's own query, in the node and in a PostgreSQL server
 bench-sources: $(READY)
 	$(PY) -m benchmarks.sources --rows $(or $(ROWS),10000000)
-
-# the same over a table in a Spark cluster; needs Java
-bench-sources-spark: .venv-spark/.crossward-ready
-	.venv-spark/bin/python -m benchmarks.sources --spark --rows $(or $(ROWS),1000000)
 
 bench-smpc: $(READY)
 	$(PY) -m benchmarks.smpc

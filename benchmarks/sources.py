@@ -2,7 +2,6 @@
 
     make bench-sources                         10,000,000 rows
     make bench-sources ROWS=1000000
-    make bench-sources-spark ROWS=1000000      the same over a table in a Spark cluster of two workers, in its own environment
 
 "own" is the aggregate as a person writes it for that engine over the same rows, "stage" what a site runs for the question.
 Both run alternately, one session or thread each; the best of five counts, and the target is 1.2 times. The last lines are
@@ -122,27 +121,6 @@ def in_the_server(n_rows: int) -> None:
                 )
 
 
-def in_the_cluster(n_rows: int) -> None:
-    from tests.sources.spark_cluster import running as cluster_running
-
-    with cluster_running() as cluster:
-        made = ROWS.replace("DOUBLE PRECISION", "DOUBLE")
-        cluster.run(
-            f"CREATE TABLE research.visits USING parquet AS {made} FROM (SELECT id AS i FROM range({n_rows}))"
-        )
-        started = time.perf_counter()
-        opened = open_table(cluster.spec("research.visits"), SCHEMA.tables["visits"], site_key=KEY)
-        print(f"a start with the table in the cluster: {time.perf_counter() - started:.1f} s", flush=True)
-        with opened as table:
-            for name, (question, own) in QUESTIONS.items():
-                plan = make_plan(bind(question, SCHEMA), mode="private", epsilon=Fraction(1), context=CONTEXT)
-                compare(
-                    f"Spark: {name}",
-                    lambda plan=plan: table.local_figures(plan, 600),
-                    lambda own=own: cluster.session().sql(own.format("research.visits")).collect(),
-                )
-
-
 def starts(folder: Path, n_rows: int) -> None:
     connection = duckdb.connect(config={"threads": "1"})
     specs = []
@@ -164,12 +142,7 @@ def starts(folder: Path, n_rows: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--spark", action="store_true", help="the table in a Spark cluster alone")
-    given = parser.parse_args()
-    n_rows = given.rows
-    if given.spark:
-        in_the_cluster(n_rows)
-        return
+    n_rows = parser.parse_args().rows
     with tempfile.TemporaryDirectory() as folder:
         in_the_node(Path(folder), n_rows)
         starts(Path(folder), n_rows)
