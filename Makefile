@@ -75,7 +75,7 @@ slow-processes: $(READY)
 
 # tables in a Spark cluster: a master, two workers and a Spark Connect server, in an environment of its own; needs Java
 slow-spark: .venv-spark/.crossward-ready
-	.venv-spark/bin/python -m pytest -m slow -p no:randomly -rs --timeout 1800 -k "spark" tests/sources
+	.venv-spark/bin/python -m pytest -m slow -p no:randomly -rs --timeout 1800 -k "spark" tests/sources tests/harmonise
 
 .venv-spark/.crossward-ready: pyproject.toml tools/setup.sh
 	@VENV=.venv-spark EXTRAS=dev,spark ./tools/setup.sh

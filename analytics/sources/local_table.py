@@ -30,6 +30,7 @@ from analytics.sources.loading import connect, opened, shut, workplace_in
 from analytics.sources.preparation.mapped import ingest_mapped, inputs_opened
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from analytics.sources.typed_copy import TypedCopy
+from analytics.sources.view_columns import chosen_columns
 from analytics.sql.terms.render import DIALECTS, quoted
 from analytics.statistics.blocks import MISSING, invalid_name
 
@@ -287,12 +288,16 @@ def _from_copy(kept: TypedCopy, threads: int | None) -> tuple[duckdb.DuckDBPyCon
 
 
 def _plain_numbers(spec: SourceSpec, table: Table) -> frozenset[str]:
-    """Columns whose texts no view and no rule of the source looks at: a reader may make numbers of them at once."""
-    is_plain = spec.view == DEFAULT_VIEW and not spec.cells.missing and spec.cells.decimal == "."
-    is_plain = is_plain and spec.mapping is None
+    """Columns of the file whose texts no view and no rule of the source looks at: a reader may make numbers of them at once."""
+    is_plain = not spec.cells.missing and spec.cells.decimal == "." and spec.mapping is None
     if not is_plain or not spec.path.is_file() or spec.path.stat().st_size < LARGE_BYTES:
         return frozenset()
-    return frozenset(name for name, column in table.columns.items() if isinstance(column, NumericColumn))
+    numeric = {name.lower() for name, column in table.columns.items() if isinstance(column, NumericColumn)}
+    if spec.view == DEFAULT_VIEW:
+        return frozenset(name for name in table.columns if name.lower() in numeric)
+    chosen = chosen_columns(spec.view) or ()
+    others = {own.lower() for name, own in chosen if name.lower() not in numeric}
+    return frozenset(own for name, own in chosen if name.lower() in numeric and own.lower() not in others)
 
 
 def _read(

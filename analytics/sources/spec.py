@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.formats import FORMATS, server_state
+from analytics.sources.formats import FORMATS, server_kind_of, server_state
 from analytics.sources.formats.contents import digest_of
 from analytics.sources.formats.fhir import FhirFormat, ViewDefinition
+from analytics.sources.formats.sqlalchemy_table import SQLAlchemyFormat
 from analytics.sources.servers.access import ServerAccess  # noqa: TC001  the API's page reads it
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ class SourceSpec:
     Attributes:
         kind: one of ``formats.FORMATS``: csv (with a header row), parquet (a file, or a folder of files), duckdb and sqlite
             (database files, opened read-only), excel (a workbook), spss, stata and sas, fhir (resources in NDJSON, a file or a
-            folder), postgresql (a server), spark (a cluster).
+            folder), postgresql (a server), spark (a cluster), sqlalchemy (any database that
+            SQLAlchemy reaches).
         path: the file, or for parquet and fhir a folder.
         view: one SELECT over ``source``, the site administrator's own SQL; it makes the schema's columns.
         server: where a server is, for kinds that have one; else None, and ``path`` is the file.
@@ -151,7 +153,7 @@ class SourceSpec:
             all rows are read. Empty: all.
         label: what messages call the source; empty: the file's name, or the table's in a server.
         relation: for duckdb and sqlite the table or view in the file, for duckdb perhaps with its schema before it; for excel
-            the sheet, which may be left out where there is only one; for postgresql and spark the table or view, for spark
+            the sheet, which may be left out where there is only one; for servers the table or view, for spark
             perhaps ``parquet:`` and a path on the cluster.
         delimiter: for csv, between fields.
         quote: for csv, around fields that hold a delimiter; empty: none.
@@ -190,16 +192,11 @@ class SourceSpec:
         if (self.server is not None) != bool(FORMATS[self.kind].schemes):
             found.append("the address of a server and its kind go together")
         found += self.server.mistakes() if self.server else []
-        if self.server and not found and not self.server.url.startswith(FORMATS[self.kind].schemes):
+        if self.server and not found and server_kind_of(self.server.url) != self.kind:
             found.append("the address of a server and its kind go together")
         if (self.view_definition is not None) != (self.kind == FhirFormat.kind):
             found.append("FHIR resources (.ndjson) and a view_definition go together")
-        if self.engine and (self.engine != self.kind or self.server is None):
-            found.append("engine must be the kind of the source's server, or be left out")
-        if self.engine and self.mapping is not None:
-            found.append(
-                "a mapping needs a table that the node reads: leave engine out, or map in the server's view"
-            )
+        found += self._engine_mistakes()
         if len(self.delimiter) != 1 or self.delimiter in "\r\n\0" or not self.delimiter.isascii():
             found.append("the delimiter must be one ASCII character")
         if (
@@ -211,6 +208,18 @@ class SourceSpec:
         if not is_encoding(self.encoding):
             found.append("the encoding must be a name that Python knows, such as utf-8, cp1252 or utf-16")
         return found + self.cells.mistakes()
+
+    def _engine_mistakes(self) -> list[str]:
+        found = []
+        if self.engine and (self.engine != self.kind or self.server is None):
+            found.append("engine must be the kind of the source's server, or be left out")
+        if self.engine == SQLAlchemyFormat.kind:
+            found.append("a table reached through SQLAlchemy cannot stay in its server: leave engine out")
+        if self.engine and self.mapping is not None:
+            found.append(
+                "a mapping needs a table that the node reads: leave engine out, or map in the server's view"
+            )
+        return found
 
     @property
     def name(self) -> str:

@@ -21,6 +21,7 @@ from analytics.schema.columns import MAX_GRID, MAX_TEXT
 from analytics.sources.cells import DATES, NUMBERS, base_type, text_literal, text_number
 from analytics.sources.units import normal_text
 from analytics.sql.terms.render import quoted
+from federation.setup.few_numbers import CODES_ADVICE, number_evidence
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Guess:
         source: its name in the file.
         name: its name in the schema.
         body: its keys in the schema; empty where it is left out or is the privacy unit.
-        remark: for the person who reads the file.
+        remark: for the person who reads the file: why it is left out, or what was taken for what.
         is_unit: whether it identifies the privacy unit of a row.
         rows_per_unit: for the privacy unit, the rows of one unit that count.
         unit_form: for the privacy unit, the form in which identifiers are compared.
@@ -102,8 +103,9 @@ class Guess:
         if not self.body:
             return f"# {label} {'is the privacy unit' if self.is_unit else 'is left out: ' + self.remark}"
         keys = ", ".join(f"{key} = {_toml(value)}" for key, value in self.body.items())
-        note = "" if plain_name(self.source) == self.name else f"  # {label} in the file"
-        return f"{self.name} = {{ {keys} }}{note}"
+        notes = [] if plain_name(self.source) == self.name else [f"{label} in the file"]
+        notes += [self.remark] if self.remark else []
+        return f"{self.name} = {{ {keys} }}" + (f"  # {'; '.join(notes)}" if notes else "")
 
 
 def guess_columns(connection: Connection, cells: CellRules) -> tuple[int, list[Guess]]:
@@ -306,20 +308,25 @@ def _guess_number(connection: Connection, source: str, name: str, value: str) ->
     )
     if not known:
         return Guess(source=source, name=name, remark="no value in this file")
-    places = _places(connection, value)
+    places, remark = _places(connection, value), ""
     if different <= MAX_CODES and places == 0:
         codes = [int(row[0]) for row in _distinct(connection, value)]
         if set(codes) <= {0, 1}:
             return Guess(source=source, name=name, body=_flags({"type": "boolean"}, is_nullable=missing > 0))
         if known >= ROWS_PER_VALUE * different and all(abs(code) <= MAX_GRID for code in codes):
-            body = _flags({"type": "categorical", "domain": codes}, is_nullable=missing > 0)
-            return Guess(source=source, name=name, body=body)
+            evidence = number_evidence(source, codes)
+            if not evidence:
+                body = _flags({"type": "categorical", "domain": codes}, is_nullable=missing > 0)
+                return Guess(source=source, name=name, body=body, remark=CODES_ADVICE)
+            remark = (
+                f"few whole numbers, taken for a measurement by {evidence}; if they are codes: categorical"
+            )
     body = _bounds(Fraction(low), Fraction(high), places)
     if not body:
         return Guess(
             source=source, name=name, remark="its range is too wide for a grid; scale it in the view"
         )
-    return Guess(source=source, name=name, body=_flags(body, is_nullable=missing > 0))
+    return Guess(source=source, name=name, body=_flags(body, is_nullable=missing > 0), remark=remark)
 
 
 def _bounds(low: Fraction, high: Fraction, places: int | None) -> dict[str, Any]:

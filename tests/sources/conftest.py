@@ -1,8 +1,8 @@
-"""A PostgreSQL server and a Spark cluster of the test run's own, with logins that need secrets."""
+"""Servers of PostgreSQL and MariaDB and a Spark cluster of the test run's own, with logins that need secrets."""
 
 import pytest
 
-from tests.sources import servers, spark_cluster
+from tests.sources import mariadb_server, servers, spark_cluster
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +15,9 @@ def server():
 def cluster():
     """One for the session, or a skip with a loud line."""
     yield from spark_cluster.for_tests()
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """One for the session, or a skip with a loud line."""
+    yield from mariadb_server.for_tests()

@@ -36,6 +36,7 @@ WRONG_RELATIONS = {
     "excel": " blank",
     "postgresql": "a..b",
     "spark": "a.b.c.d",
+    "sqlalchemy": "a.b.c",
     "spss": "t",
     "stata": "t",
     "sas": "t",

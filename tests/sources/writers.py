@@ -155,7 +155,7 @@ def _resource(row: tuple) -> str:
     return json.dumps({"resourceType": "Basic", **cells}, ensure_ascii=False) + "\n"
 
 
-SERVERS = {"postgresql", "spark"}  # their contracts are in test_postgresql and test_spark
+SERVERS = {"postgresql", "spark", "sqlalchemy"}  # their contracts are in test files of their own
 
 
 def _for_excel(value: object) -> object:

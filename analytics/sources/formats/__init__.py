@@ -1,8 +1,8 @@
 """Kinds of source: one file a kind, and one line of ``FORMATS``.
 
 Modules:     base (what a kind must do), csv_file with csv_pipe and csv_faults, parquet_file, duckdb_file, sqlite_file,
-             excel_file with excel_cells, statistics_file, fhir (resources in NDJSON), postgresql_table, spark_table; tables
-             and cell_objects (rows that the database copies), contents (whether files changed).
+             excel_file with excel_cells, statistics_file, fhir (resources in NDJSON), postgresql_table, spark_table,
+             sqlalchemy_table; tables and cell_objects (rows that the database copies), contents (whether files changed).
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from analytics.sources.formats.fhir import FhirFormat
 from analytics.sources.formats.parquet_file import ParquetFormat
 from analytics.sources.formats.postgresql_table import PostgreSQLFormat
 from analytics.sources.formats.spark_table import SparkFormat, spark_state
+from analytics.sources.formats.sqlalchemy_table import SQLAlchemyFormat
 from analytics.sources.formats.sqlite_file import SQLiteFormat, is_sqlite
 from analytics.sources.formats.statistics_file import SAS, SPSS, STATA
+from analytics.sources.servers.addresses import ANY_SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,7 @@ FORMATS: Final[Mapping[str, SourceFormat]] = MappingProxyType(
             FhirFormat(),
             PostgreSQLFormat(),
             SparkFormat(),
+            SQLAlchemyFormat(),
         )
     }
 )
@@ -70,9 +73,9 @@ def kind_of(path: Path, *, is_fhir: bool = False) -> str | None:
 
 
 def server_kind_of(address: str) -> str | None:
-    """The kind of a server by the beginning of its address; None where no kind has it."""
+    """The kind of a server by the beginning of its address; None for a path, which has no scheme."""
     kinds = (kind for kind, each in FORMATS.items() if each.schemes and address.startswith(each.schemes))
-    return next(kinds, None)
+    return next(kinds, SQLAlchemyFormat.kind if ANY_SCHEME in address else None)
 
 
 def server_state(spec: FileSpec) -> str:

@@ -177,7 +177,7 @@ class SourceFormat(Protocol):
 
     @property
     def schemes(self) -> tuple[str, ...]:
-        """How addresses of its servers begin; empty for files."""
+        """How addresses of its servers begin, ``://`` for those of no other kind; empty for files."""
         ...
 
     @property

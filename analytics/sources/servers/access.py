@@ -57,7 +57,7 @@ class ServerAccess:
 
     Attributes:
         url: ``postgresql://USER@HOST:PORT/DATABASE?sslmode=verify-full&sslrootcert=FILE``, libpq's options after the ``?``; or
-            ``sc://HOST:PORT/;use_ssl=true;user_id=USER`` of Spark Connect.
+            ``sc://HOST:PORT/;use_ssl=true;user_id=USER`` of Spark Connect; or any URL of SQLAlchemy.
         password_env: name of the environment variable that holds the password, for Spark its token; empty: none.
         password_file: a file that holds it in its first line, mode 0600 or less; None: none.
         version: what the administrator calls the present state of the table; a copy of the clean table is used while it stays.

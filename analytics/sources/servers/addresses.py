@@ -3,18 +3,24 @@
 Layer:       analytics.sources.servers, the lowest of the package.
 Guarantees:  an address that holds a password or a token is refused, and one over which rows of a Spark cluster would travel
              unencrypted to another machine.
-Source:      ours; PostgreSQL 15's manual, "Connection Strings"; Spark's "Client Connection String".
+Source:      ours; PostgreSQL 15's manual, "Connection Strings"; Spark's "Client Connection String";
+             SQLAlchemy 2, "Database URLs".
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 POSTGRESQL_SCHEMES: Final = ("postgresql://", "postgres://")
 SPARK_SCHEMES: Final = ("sc://",)
+ANY_SCHEME: Final = "://"  # of no other kind: a dialect and driver of SQLAlchemy stand before it
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SPARK_KEYS: Final = frozenset({"use_ssl", "user_id", "user_agent", "grpc_max_message_size"})
+_DIALECT: Final = re.compile(r"[a-z][a-z0-9_.-]*(\+[a-z0-9_]+)?://", re.IGNORECASE)
+_SECRET_KEY: Final = re.compile(r"pass|pwd|token|secret|odbc_connect|credential", re.IGNORECASE)
+_SECRET_VALUE: Final = re.compile(r"(pwd|password|token|secret)\s*=", re.IGNORECASE)
 _HOLDS_ONE: Final = "no password may stand in the address: name password_file or password_env"
 
 
@@ -28,9 +34,24 @@ def address_mistakes(url: str, *, has_secret: bool) -> list[str]:
     if url.startswith(SPARK_SCHEMES):
         return _spark_mistakes(url, has_secret=has_secret)
     if not url.startswith(POSTGRESQL_SCHEMES):
-        return [f"the address of a server begins with {POSTGRESQL_SCHEMES[0]} or {SPARK_SCHEMES[0]}"]
+        return _other_mistakes(url)
     holds_password = ":" in url.partition("://")[2].partition("@")[0] and "@" in url
     return [_HOLDS_ONE] if holds_password or "password=" in url else []
+
+
+def _other_mistakes(url: str) -> list[str]:
+    """Of an address of SQLAlchemy."""
+    if not _DIALECT.match(url):
+        return ["the address of a server begins with postgresql://, sc:// or DIALECT+DRIVER:// of SQLAlchemy"]
+    rest, _, options = url.partition("://")[2].partition("?")
+    holds_password = "@" in rest and ":" in rest.rpartition("@")[0]
+    # an "@" behind the question mark: part of the password, since SQLAlchemy reads the login up to the last one
+    holds_password = holds_password or ("@" in options and ":" in rest)
+    secrets = any(
+        _SECRET_KEY.search(key) or _SECRET_VALUE.search(value)
+        for key, value in parse_qsl(options, keep_blank_values=True)
+    )
+    return [_HOLDS_ONE] if holds_password or secrets else []
 
 
 def _spark_mistakes(url: str, *, has_secret: bool) -> list[str]:

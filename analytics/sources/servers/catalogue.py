@@ -1,6 +1,6 @@
 """What a server's catalogue says of a table's columns, for the person who writes a first schema.
 
-Layer:       analytics.sources.servers above relation.
+Layer:       analytics.sources.servers above relation and sqlalchemy_catalogue.
 Guarantees:  definitions alone, no row: levels of an enumeration, whether a column may be NULL, decimals of a number.
 See instead: what the rows hold (``federation.setup.infer_schema``).
 Source:      ours; PostgreSQL 15's manual, "System Catalogs".
@@ -8,16 +8,17 @@ Source:      ours; PostgreSQL 15's manual, "System Catalogs".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources.servers.access import READ_ONLY, connect
+from analytics.sources.servers.addresses import POSTGRESQL_SCHEMES, SPARK_SCHEMES
+from analytics.sources.servers.catalogue_column import MOST_TABLES, CatalogueColumn
+from analytics.sources.servers.sqlalchemy_catalogue import inspected_columns, inspected_tables
 
 if TYPE_CHECKING:
     from analytics.sources.servers.access import ServerAccess
 
-_MOST_TABLES: Final = 20
 _COLUMNS: Final = """
 SELECT a.attname, a.attnotnull,
        CASE WHEN t.typname = 'numeric' AND a.atttypmod >= 4 THEN (a.atttypmod - 4) & 65535 END,
@@ -34,21 +35,6 @@ ORDER BY 1 LIMIT %s
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogueColumn:
-    """The definition of one column.
-
-    Attributes:
-        is_nullable: whether it may have no value.
-        levels: of an enumeration, in its order; else empty.
-        decimals: of a number with a declared scale; None without one.
-    """
-
-    is_nullable: bool
-    levels: tuple[str, ...] = ()
-    decimals: int | None = None
-
-
 def catalogue_columns(access: ServerAccess, relation: str, source: str) -> dict[str, CatalogueColumn]:
     """Read the definitions of a table's columns; a view has none but its types.
 
@@ -60,6 +46,10 @@ def catalogue_columns(access: ServerAccess, relation: str, source: str) -> dict[
     Raises:
         SchemaMismatchError: the server is not reached, or does not answer.
     """
+    if access.url.startswith(SPARK_SCHEMES):
+        return {}  # what a cluster's catalogue says of a column is its type alone
+    if not access.url.startswith(POSTGRESQL_SCHEMES):
+        return inspected_columns(access, relation, source)
     schema, _, table = relation.rpartition(".")
     rows = _asked(access, source, _COLUMNS, [schema or "public", table])
     return {
@@ -74,7 +64,11 @@ def catalogue_columns(access: ServerAccess, relation: str, source: str) -> dict[
 
 def readable_tables(access: ServerAccess, source: str) -> list[str]:
     """The first tables and views that the login may read; errors as ``catalogue_columns``."""
-    return [str(name) for (name,) in _asked(access, source, _TABLES, [_MOST_TABLES])]
+    if access.url.startswith(SPARK_SCHEMES):
+        return []
+    if not access.url.startswith(POSTGRESQL_SCHEMES):
+        return inspected_tables(access, source)
+    return [str(name) for (name,) in _asked(access, source, _TABLES, [MOST_TABLES])]
 
 
 def _asked(access: ServerAccess, source: str, statement: str, values: list[object]) -> list[tuple[Any, ...]]:

@@ -10,7 +10,8 @@ Guarantees:  the decision looks at releases, at the policy and at nothing else: 
              a request is refused before its charge. Of several releases of a column the one with the least noise
              decides, of equal ones the first: a release is not repeated until its noise is lucky.
 Visible to:  the site; a refusal holds a requirement and the number of a ledger entry.
-See instead: the requirement (``analytics.statistics.profiles.requirements``), the release (``analytics.statistics.profiles.quality``).
+See instead: the requirement (``analytics.statistics.profiles.requirements``), the release
+             (``analytics.statistics.profiles.quality``).
 Source:      ours; docs/guarantees.md P3, P8, P9, P19.
 """
 

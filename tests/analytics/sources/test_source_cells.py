@@ -492,3 +492,32 @@ def test_a_large_file_is_read_as_numbers_at_once_or_again_as_texts(
     else:
         assert "holds text" in refusal(tmp_path, content, {"n_1": NUMBER}).reason
         assert taken == ["numbers", "texts"]
+
+
+@pytest.mark.parametrize(
+    ("view", "numbers"),
+    [
+        ('SELECT\n  "Patient Nr" AS pid,\n  "N 1" AS n_1,\n  k\nFROM source', {"N 1"}),
+        ("SELECT n_1, k FROM source", {"n_1"}),
+        ("select N_1, K from SOURCE", {"N_1"}),
+        ("SELECT n_1, n_1 AS k FROM source", set()),  # its text is looked at too
+        ("SELECT n_1 + 1 AS n_1, k FROM source", set()),
+        ("SELECT n_1, k FROM source WHERE n_1 <> '007'", set()),
+        ("SELECT DISTINCT n_1, k FROM source", set()),
+        ("SELECT n_1, k FROM source LIMIT 3", set()),
+        ("SELECT n_1, k FROM source UNION ALL SELECT n_1, k FROM source", set()),
+        ("SELECT s.n_1, s.k FROM source AS s", set()),
+        ("SELECT n_1, k FROM source, source", set()),
+        ("WITH t AS (SELECT 1) SELECT n_1, k FROM source", set()),
+        ("SELECT * FROM source WHERE k = 'x'", set()),
+        ("no SQL", set()),
+    ],
+)
+def test_a_view_that_only_chooses_and_renames_lets_numbers_be_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: str, numbers: set
+) -> None:
+    monkeypatch.setattr(module, "LARGE_BYTES", 0)
+    path = tmp_path / "rows.csv"
+    path.write_text("Patient Nr,N 1,n_1,k\n1,2,3,x\n")
+    table = table_of({"n_1": NUMBER, "k": category("x")})
+    assert module._plain_numbers(SourceSpec(kind="csv", path=path, view=view), table) == numbers
