@@ -64,7 +64,7 @@ def test_a_cluster_is_known_by_its_address(tmp_path) -> None:
         ("sc://h:1/;colour=red;use_ssl=true", "not colour"),
         ("sc://h:1/;use_ssl=maybe", "use_ssl is true or false"),
         ("sc://h:1", "rows would travel unencrypted"),
-        ("spark://h:7077", "the address of a server begins with"),
+        ("spark://h:7077", "the address of a server and its kind go together"),
         ("postgresql://a@b/c", "the address of a server and its kind go together"),
     ],
 )
