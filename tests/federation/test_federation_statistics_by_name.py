@@ -126,7 +126,9 @@ def test_private_statistics_are_charged_once(session):
     for entry in register():
         if entry.private.level != "refused" and entry.name in ASKED:
             answer = getattr(table, entry.name)(epsilon=0.2, **ASKED[entry.name])
-            assert (answer.closed, answer.receipt["kind"], answer.cost["epsilon"]) == ("", "charge", "0.2")
+            assert (answer.receipt["kind"], answer.cost["epsilon"]) == ("charge", "0.2")
+            # of a fit of groups the noise may leave nothing
+            assert answer.closed == "" or (entry.name, answer.closed) == ("glm", "too_few")
 
 
 def test_answers_equal_those_of_the_pooled_rows(session):
