@@ -204,7 +204,7 @@ def test_tukeys_intervals_and_pvalues_of_4000_releases_keep_their_level(epsilon,
 def test_equivalence_at_a_margin_is_found_at_most_as_often_as_said(epsilon, monkeypatch):
     monkeypatch.setattr(tost, "REPLICATES", 199)
     plan = world_of().plan("tost", epsilon=epsilon, **ASKED["tost"])
-    generator, trials = np.random.default_rng(6), 2000
+    generator, trials = np.random.default_rng(6), 4000
     for shift in (-8, 6.5):
         found = 0
         for _ in range(trials):

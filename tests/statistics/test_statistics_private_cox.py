@@ -10,7 +10,7 @@ from survival_reference import TABLES, frame_of
 from test_statistics_cox import COLUMNS, patients
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.hazards.noisy_cox import CoxTable
+from analytics.statistics.hazards.noisy_cox import CoxTable, _nodes
 
 GRID = [20, 40, 60, 80, 120, 160]
 BINNED = COLUMNS | {"age": COLUMNS["age"] | {"bins": [20, 50, 70, 100]}}
@@ -38,10 +38,8 @@ def table_of(name, strata, has_efron, noise_sd=0.0):
 def test_without_noise_a_fit_equals_that_of_statsmodels_and_concordance_that_of_lifelines(name, ties):
     table = table_of(name, strata=False, has_efron=ties == "efron")
     fit, oracle = table.fit(), TABLES[name]["models"][ties]
-    # Efron's sum is a quadrature from five events of an interval on
-    close = 1e-7 if ties == "breslow" else 2e-4
-    assert fit.params == pytest.approx(oracle["params"], abs=close)
-    assert np.sqrt(np.diag(fit.sampling)) == pytest.approx(oracle["bse"], rel=10 * close)
+    assert fit.params == pytest.approx(oracle["params"], abs=1e-7)
+    assert np.sqrt(np.diag(fit.sampling)) == pytest.approx(oracle["bse"], rel=1e-6)
     assert not fit.noise.any()
     assert table.concordance(fit)[0] == pytest.approx(oracle["concordance"], abs=1e-9)
 
@@ -51,6 +49,16 @@ def test_without_noise_strata_equal_those_of_statsmodels(name):
     fit, oracle = table_of(name, strata=True, has_efron=False).fit(), TABLES[name]["models"]["stratified"]
     assert fit.params == pytest.approx(oracle["params"], abs=1e-7)
     assert np.sqrt(np.diag(fit.sampling)) == pytest.approx(oracle["bse"], rel=1e-6)
+
+
+@pytest.mark.parametrize("total", [1.0, 2.0, 5.0, 8.0, 9.0, 40.0])
+def test_law_efrons_quadrature_is_the_sum_over_tied_events(total):
+    """Of up to eight events to the last digit; beyond, while they are at most half of those at risk, to 1e-11."""
+    nodes, weights = _nodes(np.array([total]))
+    assert weights.sum() == pytest.approx(1, abs=1e-14)
+    for share in (0.1, 0.5):
+        each = 1 / (1 - share * np.arange(int(total)) / total)
+        assert (weights / (1 - share * nodes)).sum() == pytest.approx(each.mean(), abs=1e-11)
 
 
 def test_without_noise_the_checks_equal_those_of_an_exact_fit():
