@@ -16,8 +16,7 @@ import pytest
 from scipy import stats
 from statistic_world import heart_world
 
-from analytics.statistics import hidden_f, hidden_ratios
-from analytics.statistics.location import hidden_ranks
+from analytics.statistics import hidden_f, hidden_ranks, hidden_ratios
 
 EDGES = [110, 130, 150, 170]
 

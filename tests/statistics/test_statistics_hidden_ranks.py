@@ -12,7 +12,7 @@ from statistic_world import StatisticWorld, heart_world
 
 from analytics.disclosure.statistic_run import run_cost
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.location.hidden_ranks import z_bits, z_ratio
+from analytics.statistics.hidden_ranks import z_bits, z_ratio
 from smpc.operations.arithmetic import concatenate, reshape
 from tests.examples import costly_law
 from tests.smpc.joint import compute

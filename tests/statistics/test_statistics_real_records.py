@@ -160,7 +160,7 @@ FORMS = {
 }
 # closed on these records, and why that is right
 CLOSED = {
-    "cumulative_incidence": "minimum_cell",  # nobody died of the second cause
+    "cumulative_incidence": "minimum_cell",  # no patient died of the second cause
     "log_rank late": "minimum_cell",  # so few deaths are late that ten of them could carry the statistic
 }
 

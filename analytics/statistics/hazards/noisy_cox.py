@@ -10,8 +10,8 @@ Guarantees:  with noise of 0 it is Cox's fit with Breslow's or Efron's ties. Par
              no fit where the information is not positive definite, or a parameter goes beyond ``FARTHEST``.
 See instead: exact fits (survival.cox), how the cells are opened (released_cox).
 Source:      Cox 1972; ties of Breslow 1974 and Efron 1977, whose sum over ``l / d`` for l below d is Gauss's quadrature of
-             that many points with at most eight nodes (discrete Chebyshev polynomials), exact up to eight events and for the
-             15th power beyond, which takes events that are no whole numbers. Harrell's concordance 1982. Noise: delta
+             that many points with at most six nodes (discrete Chebyshev polynomials), exact up to six events and for the
+             11th power beyond, which takes events that are no whole numbers. Harrell's concordance 1982. Noise: delta
              method, ours.
 """
 
@@ -30,7 +30,7 @@ FARTHEST: Final = 8.0
 _MOST_STEPS: Final = 30
 _CONVERGED: Final = 1e-9
 _FEWEST: Final = 2.0
-_NODES: Final = 8  # of Efron's ties
+_NODES: Final = 6  # of Efron's ties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

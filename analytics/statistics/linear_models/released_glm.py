@@ -1,6 +1,6 @@
 """Private generalised linear models: one release of sufficient figures by the covariates' groups, and a fit of that table.
 
-Layer:       analytics.statistics.linear_models above counts, noisy_cells and group_design; private_glm gives it its name.
+Layer:       analytics.statistics.linear_models above counts, noisy_cells and group_design; regression.glm gives it its name.
 Terms:       covariates are categories, true-or-false columns, and numbers by their declared bins; each has one parameter for
              each group but its first. Of a true-or-false outcome the figures of a combination of groups are its rows without
              and with the outcome; of a count they are the exposure (without one: rows) and the sum of the counts.

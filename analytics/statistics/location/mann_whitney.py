@@ -29,9 +29,9 @@ from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
 from analytics.statistics.bounded import FEW
+from analytics.statistics.hidden_ranks import z_bits, z_ratio
 from analytics.statistics.hidden_ratios import check_width, rows_bits
 from analytics.statistics.independence import noisy_pvalue
-from analytics.statistics.location.hidden_ranks import z_bits, z_ratio
 from analytics.statistics.rank_table import RankAnswer, RankTable, area, midranks
 from analytics.statistics.revealed import DIGITS, REVEAL, SMALL_TABLE, Hidden, RevealedAnswer, is_hidden
 from smpc.operations.arithmetic import reshape, take

@@ -35,12 +35,14 @@ from analytics.statistics.fit_guard import FitGuard
 from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
 from analytics.statistics.linear_models.families import UNIT, Family, Measures, family_of
 from analytics.statistics.linear_models.gaussian import GaussianFit
+from analytics.statistics.linear_models.glm_arguments import columns_of, exposure_of
 from analytics.statistics.linear_models.newton_fit import MAX_STEPS, NewtonFit, rounded
 from analytics.statistics.linear_models.ols_answer import NONROBUST
+from analytics.statistics.linear_models.private_glm import bind_private
+from analytics.statistics.linear_models.released_glm import ReleasedGlm, ReleasedRates
 from analytics.statistics.linear_models.robust_ols import ROBUST
-from analytics.statistics.regression.glm_arguments import columns_of, exposure_of
-from analytics.statistics.regression.private_glm import NAME, SUMMARY, bind_private
 from analytics.statistics.relation_guard import design_of
+from analytics.statistics.released_ols import ReleasedOls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +50,14 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import AnyStatistic, Ints, Limits, Mode
+    from analytics.statistics.linear_models.glm_arguments import Exposure
     from analytics.statistics.linear_models.newton_fit import FitState, Fitted, Floats
     from analytics.statistics.noise_law import NoiseLaw
-    from analytics.statistics.regression.glm_arguments import Exposure
 
+NAME: Final = "glm"
+SUMMARY: Final = (
+    "generalised linear models: logistic, probit, cloglog, poisson, gamma and gaussian regression"
+)
 _FIRST: Final = 1  # of the rows' columns: unit, outcome, covariates, exposure
 
 
@@ -62,6 +68,50 @@ class GaussianGlm(GaussianFit):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = EXACT
+    parameters: ClassVar = ()
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
+        """See ``Statistic``."""
+        return Glm.bind(table, arguments, mode, limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateGaussianGlm(ReleasedOls):
+    """The private fit of a number by least squares: that of ols."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = PRIVATE
+    parameters: ClassVar = ()
+
+    def describe(self) -> dict[str, object]:
+        """See ``Statistic``."""
+        return {**super().describe(), "family": "gaussian"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateChances(ReleasedGlm):
+    """The private fit of a true-or-false outcome."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = PRIVATE
+    parameters: ClassVar = ()
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
+        """See ``Statistic``."""
+        return Glm.bind(table, arguments, mode, limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateRates(ReleasedRates):
+    """The private fit of counts."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = PRIVATE
     parameters: ClassVar = ()
 
     @classmethod
@@ -118,7 +168,15 @@ class Glm(NewtonFit):
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
         """See ``Statistic``."""
         if mode == "private":
-            return bind_private(table, arguments, limits)
+            check_one_row_a_unit(table, cls.name)
+            return bind_private(
+                table,
+                arguments,
+                limits,
+                chances=PrivateChances,
+                rates=PrivateRates,
+                numbers=PrivateGaussianGlm,
+            )
         check_one_row_a_unit(table, cls.name)
         outcome, covariates = columns_of(table, arguments)
         link = arguments.text("link") if arguments.is_given("link") else None

@@ -1,109 +1,67 @@
 """Private glm: chances and counts from one release by groups, numbers as ols.
 
-Layer:       analytics.statistics.regression above linear_models.released_glm and released_ols.
+Layer:       analytics.statistics.linear_models above released_glm, glm_arguments and released_ols.
 Guarantees:  every check of the arguments is made here, before a charge.
-See instead: exact fits (glm), the release and the fit (linear_models.released_glm).
+See instead: exact fits (regression.glm), the release and the fit (released_glm).
 Source:      ours.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
-from analytics.statistics.arguments import Arguments, check_one_row_a_unit
-from analytics.statistics.base import PRIVATE
 from analytics.statistics.linear_models.families import family_of
+from analytics.statistics.linear_models.glm_arguments import columns_of, exposure_of
 from analytics.statistics.linear_models.ols_answer import NONROBUST
-from analytics.statistics.linear_models.released_glm import ReleasedGlm, ReleasedRates
-from analytics.statistics.regression.glm_arguments import columns_of, exposure_of
-from analytics.statistics.released_ols import ReleasedOls
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
-    from analytics.statistics.base import AnyStatistic, Limits, Mode
-
-NAME: Final = "glm"
-SUMMARY: Final = (
-    "generalised linear models: logistic, probit, cloglog, poisson, gamma and gaussian regression"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrivateGaussianGlm(ReleasedOls):
-    """The fit of a number by least squares: that of ols."""
-
-    name: ClassVar[str] = NAME
-    summary: ClassVar[str] = SUMMARY
-    modes: ClassVar = PRIVATE
-    parameters: ClassVar = ()
-
-    def describe(self) -> dict[str, object]:
-        """See ``Statistic``."""
-        return {**super().describe(), "family": "gaussian"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrivateChances(ReleasedGlm):
-    """The fit of a true-or-false outcome."""
-
-    name: ClassVar[str] = NAME
-    summary: ClassVar[str] = SUMMARY
-    modes: ClassVar = PRIVATE
-    parameters: ClassVar = ()
-
-    @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
-        """See ``Statistic``."""
-        del mode
-        return bind_private(table, arguments, limits)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrivateRates(ReleasedRates):
-    """The fit of counts."""
-
-    name: ClassVar[str] = NAME
-    summary: ClassVar[str] = SUMMARY
-    modes: ClassVar = PRIVATE
-    parameters: ClassVar = ()
-
-    @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
-        """See ``Statistic``."""
-        del mode
-        return bind_private(table, arguments, limits)
+    from analytics.statistics.arguments import Arguments
+    from analytics.statistics.base import Limits
+    from analytics.statistics.linear_models.released_glm import ReleasedGlm, ReleasedRates
+    from analytics.statistics.released_ols import ReleasedOls
 
 
 def bind_private(
-    table: Table, arguments: Arguments, limits: Limits
-) -> PrivateChances | PrivateRates | PrivateGaussianGlm:
+    table: Table,
+    arguments: Arguments,
+    limits: Limits,
+    *,
+    chances: type[ReleasedGlm],
+    rates: type[ReleasedRates],
+    numbers: type[ReleasedOls],
+) -> ReleasedGlm | ReleasedOls:
     """Bind a private fit.
+
+    Args:
+        table: the table.
+        arguments: of glm.
+        limits: public numbers.
+        chances: the class for a true-or-false outcome.
+        rates: for counts.
+        numbers: for other numbers.
 
     Raises:
         InvalidRequestError: an argument that one release does not hold, or too many groups.
         PlanRejectedError: a column cannot be used for it.
     """
-    check_one_row_a_unit(table, NAME)
     _check(arguments)
     outcome, covariates = columns_of(table, arguments)
     link = arguments.text("link") if arguments.is_given("link") else None
     if arguments.text("family") == "gaussian":
-        return _gaussian(table, arguments, limits, (*covariates, outcome))
+        return _gaussian(table, arguments, limits, (*covariates, outcome), numbers)
     family = family_of(arguments.text("family"), link)
     family.check(outcome)
     exposure = exposure_of(table, arguments, family, {column.name for column in (outcome, *covariates)})
     if exposure is None and not isinstance(outcome, NumericColumn):
         keys = tuple(("formula", column) for column in (*covariates, outcome))
-        chances = PrivateChances(
-            table=table, mode="private", limits=limits, outcome=outcome, family=family, keys=keys
-        )
-        chances.check_size()
-        return chances
-    rates = PrivateRates(
+        found = chances(table=table, mode="private", limits=limits, outcome=outcome, family=family, keys=keys)
+        found.check_size()
+        return found
+    counted = rates(
         table=table,
         mode="private",
         limits=limits,
@@ -112,13 +70,17 @@ def bind_private(
         keys=tuple(("formula", column) for column in covariates),
         exposure=None if exposure is None else exposure.column,
     )
-    rates.check_size()
-    return rates
+    counted.check_size()
+    return counted
 
 
 def _gaussian(
-    table: Table, arguments: Arguments, limits: Limits, modelled: tuple[GroupColumn, ...]
-) -> PrivateGaussianGlm:
+    table: Table,
+    arguments: Arguments,
+    limits: Limits,
+    modelled: tuple[GroupColumn, ...],
+    numbers: type[ReleasedOls],
+) -> ReleasedOls:
     if arguments.is_given("exposure"):
         raise InvalidRequestError(parameter="exposure", reason="has no meaning for gaussian")
     if arguments.is_given("link") and arguments.text("link") != "identity":
@@ -126,7 +88,7 @@ def _gaussian(
     outcome = modelled[-1]
     if not isinstance(outcome, NumericColumn):
         raise InvalidRequestError(parameter="formula", reason=f"{outcome.name} must be numeric for gaussian")
-    bound = PrivateGaussianGlm(table=table, mode="private", limits=limits, modelled=modelled)
+    bound = numbers(table=table, mode="private", limits=limits, modelled=modelled)
     bound.check_size("formula")
     return bound
 

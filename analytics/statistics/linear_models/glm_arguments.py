@@ -1,6 +1,6 @@
 """The arguments of glm that both modes read: outcome and covariates, and the exposure.
 
-Layer:       analytics.statistics.regression above formulas and families.
+Layer:       analytics.statistics.linear_models above formulas and families.
 Source:      ours.
 """
 

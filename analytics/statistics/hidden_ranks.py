@@ -1,6 +1,6 @@
 """The statistic of Mann and Whitney on shares, from a table of two groups and bins that no party sees.
 
-Layer:       analytics.statistics.location above revealed and hidden_ratios.
+Layer:       analytics.statistics above revealed and hidden_ratios.
 Terms:       of a and b people of the two groups in a bin, t together, and of n and m people, N together: D adds up
              ``a (2 b' - b) - n m``, with b' the second group's people up to this bin; it is twice U's distance from its mean. The
              statistic is z, ``D`` nearer to 0 by the correction for continuity, over the deviation of ``2 U``, whose square is
