@@ -144,7 +144,7 @@ def test_a_refused_statistic_says_why(session):
     with pytest.raises(InvalidRequestError, match="cannot be mice, which is refused: each of its"):
         table.mice(["age"], exact=True)
     with pytest.raises(InvalidRequestError, match="must be exact"):
-        table.glm("disease ~ age", epsilon=1)
+        table.mnlogit("sex ~ age", epsilon=1)
     with pytest.raises(InvalidRequestError, match="must be private"):
         table.pca(["age", "thalach"], exact=True)
     with pytest.raises(AttributeError):

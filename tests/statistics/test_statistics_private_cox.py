@@ -209,6 +209,16 @@ def coverage(n, epsilon, strata, count):
     plan = world.plan("cox", epsilon=epsilon, **asked)
     (law,) = plan.noise
     generator, hits = np.random.default_rng(n), []
+    # of the population on this grid, which takes those censored in an interval as at risk for its events
+    everybody = CoxTable(
+        drawn(1_000_000, np.random.default_rng(1)).reshape(
+            plan.statistic.n_strata, len(plan.statistic.design), -1, 2
+        ),
+        plan.statistic.design,
+        0.0,
+        has_efron=True,
+    )
+    on_grid = everybody.baseline(everybody.fit())[0][0, 2]
     true = [0.7] if strata else [*TRUE["ward"][1:], 0.7]
     for _ in range(count):
         cells = drawn(n, generator)
@@ -228,7 +238,7 @@ def coverage(n, epsilon, strata, count):
         row.append(np.mean(np.abs(params - known.params) <= 1.96 * np.array(answer.noise_errors)))
         first = answer.baselines[0]
         sums = clear.baseline(known)[0][0, 2]
-        for part, hazard in (("both", HAZARD * GRID[2]), ("noise", sums)):
+        for part, hazard in (("both", on_grid), ("noise", sums)):
             low, high = first.interval(part=part)[2]
             row.append(low <= np.exp(-hazard) <= high if np.isfinite(low) else np.nan)
         concordance = CoxTable(clear.cells, design, 0.0, has_efron=True).concordance(

@@ -31,7 +31,7 @@ import numpy as np
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
-from analytics.statistics.base import BOTH, PRIVATE, Statistic, Step
+from analytics.statistics.base import BOTH, Statistic, Step
 from analytics.statistics.fit_guard import FitGuard
 from analytics.statistics.grids import coarser
 from analytics.statistics.hazards.cox_answer import FIT_CLOSED, Baseline, CoxAnswer, Proportionality
@@ -116,7 +116,6 @@ class Cox(Statistic[_State]):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
-    promoted: ClassVar = PRIVATE
     parameters: ClassVar = (
         Parameter(name="duration", meaning="a numeric column with declared bins: the time"),
         Parameter(name="event", meaning="true where the event was seen, false where the time was censored"),
