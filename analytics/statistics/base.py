@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.parquet import write_parquet
 from analytics.pictures import Picture, draw
 from analytics.statistics.closed import closed_text
 from analytics.text_tables import as_block, as_html, as_latex, cell_text
@@ -207,23 +208,23 @@ class Answer(ABC):
         return json.dumps(_finite(self.to_dict()), allow_nan=False, default=str)
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write ``frame`` to a Parquet file with pandas, which needs pyarrow or fastparquet.
+        """Write ``frame`` to a Parquet file, its row labels as columns; missing values are NULL.
 
         Args:
             path: of the file, which is replaced.
 
         Raises:
-            InvalidRequestError: neither is installed.
+            InvalidRequestError: the file cannot be written.
         """
         names, _ = self.cells()
         frame = self.frame
         whole = frame if len(names) == len(frame.columns) else frame.reset_index()
         whole.columns = [str(name) for name in whole.columns]
         try:
-            whole.to_parquet(path, index=False)
-        except ImportError as error:
-            reason = "needs pyarrow or fastparquet: install one of them"
-            raise InvalidRequestError(parameter="to_parquet", reason=reason) from error
+            write_parquet(whole, path)
+        except OSError as error:
+            reason = "must be a file that can be written"
+            raise InvalidRequestError(parameter="path", reason=reason) from error
 
     def lines(self) -> list[str]:
         """The answer's single figures, one a line; lists are left to ``frame``. Why it is closed, where it is."""

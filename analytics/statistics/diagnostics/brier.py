@@ -5,15 +5,19 @@ Terms:       the *score* is the mean of ``(chance - outcome)^2``; ``scaled`` is 
              the prevalence for all. ``calibration_in_the_large`` is the prevalence less the mean prediction, ``slope`` the mean
              prediction of those with the condition less that of the others (Tjur's coefficient of discrimination).
 Guarantees:  exact: as ``sklearn.metrics.brier_score_loss``. Guards of exact answers and the release of private ones:
-             module group_moments. Private: ``noise_errors`` come from draws of the noise's own law, and ``interval`` covers
-             the figure without noise; sampling is in neither, as it would need fourth moments.
+             module group_moments. ``interval`` holds sampling and noise, which are reported apart too: ``noise_errors`` from
+             draws of the noise's own law, ``sampling_errors`` from the same sums. Of ``brier`` and ``scaled`` these would need
+             fourth moments; theirs are the largest that values between 0 and 1 of this mean allow, so that intervals are
+             never too narrow.
 Visible to:  the analyst: number, sum and squares of the predictions of each truth.
 See instead: calibration by bins (calibration); order (roc_auc); decisions (net_benefit).
-Source:      Brier 1950; Tjur 2009; simulation of the mechanism's noise: ours.
+Source:      Brier 1950; Tjur 2009; largest variance of a bounded variable: Bhatia, Davis 2000; simulation of the mechanism's
+             noise: ours.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar, Final, Self
@@ -23,7 +27,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
-from analytics.statistics.base import BOTH, EXACT, Answer
+from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.comparisons.group_moments import GroupMoments
 from analytics.statistics.comparisons.group_samples import REPLICATES, Mechanism, Sample
 from analytics.statistics.diagnostics.predicted_chances import check_chance
@@ -50,12 +54,14 @@ class BrierAnswer(Answer):
     Attributes:
         figures: ``brier``, ``scaled``, ``prevalence``, ``mean_prediction``, ``calibration_in_the_large``, ``slope``.
         noise_errors: standard error of the noise on each; 0 in exact mode.
+        sampling_errors: of sampling.
         n: rows; noisy in private mode.
         too_few: private: whether the noise leaves the size of a group open (below 4 of its standard deviations).
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
     noise_errors: Mapping[str, float] = field(default_factory=dict)
+    sampling_errors: Mapping[str, float] = field(default_factory=dict)
     n: float | None = None
     too_few: bool = False
 
@@ -64,13 +70,24 @@ class BrierAnswer(Answer):
         """The Brier score."""
         return self.figures.get("brier")
 
-    def interval(self, name: str = "brier", level: float = 0.95) -> tuple[float, float] | None:
-        """What a figure is without noise, as often as the level says; None where the answer is closed."""
+    def interval(
+        self, name: str = "brier", level: float = 0.95, part: str = "both"
+    ) -> tuple[float, float] | None:
+        """Interval of a figure; None where the answer is closed.
+
+        Args:
+            name: of the figure.
+            level: between 0 and 1.
+            part: ``both`` covers the population's, ``noise`` what these people's is without noise.
+        """
         if not 0 < level < 1:
             raise InvalidRequestError(parameter="level", reason="must be a number above 0 and below 1")
+        if part not in {"both", "noise"}:
+            raise InvalidRequestError(parameter="part", reason="must be both or noise")
         if name not in self.figures:
             return None
-        width = NormalDist().inv_cdf((1 + level) / 2) * self.noise_errors[name]
+        sampling = self.sampling_errors[name] if part == "both" else 0.0
+        width = NormalDist().inv_cdf((1 + level) / 2) * math.hypot(sampling, self.noise_errors[name])
         return self.figures[name] - width, self.figures[name] + width
 
     @property
@@ -78,7 +95,11 @@ class BrierAnswer(Answer):
         """One row a figure."""
         import pandas as pd
 
-        columns = {"value": self.figures.values(), "noise_error": self.noise_errors.values()}
+        columns = {
+            "value": self.figures.values(),
+            "sampling_error": self.sampling_errors.values(),
+            "noise_error": self.noise_errors.values(),
+        }
         return pd.DataFrame(
             {name: list(each) for name, each in columns.items()}, index=list(self.figures), dtype="Float64"
         )
@@ -86,6 +107,7 @@ class BrierAnswer(Answer):
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""
         errors = {f"{name}_noise": each for name, each in self.noise_errors.items()}
+        errors |= {f"{name}_sampling": each for name, each in self.sampling_errors.items()}
         return {**self.figures, **errors, "n": self.n, "too_few": self.too_few}
 
 
@@ -96,7 +118,7 @@ class Brier(GroupMoments):
     name: ClassVar[str] = "brier"
     summary: ClassVar[str] = "Brier score and calibration in the large of a predicted chance"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="score", meaning="a predicted chance: a numeric column with bounds between 0 and 1"),
         Parameter(name="truth", meaning="a column with two public groups; the second has the condition"),
@@ -129,9 +151,27 @@ class Brier(GroupMoments):
         return BrierAnswer(
             figures=figures,
             noise_errors=errors,
+            sampling_errors=self._sampling(sample, figures),
             n=float(sample.n.sum()),
             too_few=mechanism is not None and bool((sample.n < FEW * mechanism.count.sd).any()),
         )
+
+    def _sampling(self, sample: Sample, figures: Mapping[str, float]) -> dict[str, float]:
+        """Standard errors of sampling."""
+        total, variances = float(sample.n.sum()), float(self.unit) ** 2 * sample.variance
+        brier, share = (min(max(figures[name], 0.0), 1.0) for name in ("brier", "prevalence"))
+        apart, spread = figures["calibration_in_the_large"], share * (1 - share)
+        own, prevalence = math.sqrt(brier * (1 - brier) / total), math.sqrt(spread / total)
+        within = float(((sample.n - 1) * variances).sum()) / total
+        return {
+            "brier": own,
+            "scaled": own / spread + brier * abs(1 - 2 * share) / spread**2 * prevalence,
+            "prevalence": prevalence,
+            "mean_prediction": math.sqrt((within + spread * figures["slope"] ** 2) / total),
+            # the mean square of outcome less prediction is the score itself
+            "calibration_in_the_large": math.sqrt(max(brier - apart**2, 0.0) / total),
+            "slope": math.sqrt(float((variances / sample.n).sum())),
+        }
 
     def _scores(self, sample: Sample) -> dict[str, Floats]:
         """The figures of samples, both groups along the last axis."""

@@ -90,6 +90,7 @@ class MetaAnalysis(Statistic[MetaState]):
         "fixed and random effects of an exposure over sites; each site's own with the consent of all sites"
     )
     modes: ClassVar = EXACT
+    promoted: ClassVar = EXACT
     no_private: ClassVar[str] = (
         "must be exact: a site's noise alone would have to hide its people, which the pooled noise is not made for; "
         "mantel_haenszel pools tables with noise"

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT
+from analytics.statistics.base import BOTH
 from analytics.statistics.epidemiology.poisson_ratio import PoissonRatio
 from analytics.statistics.figure_table import FigureTable, TableAnswer, gridded, two_groups
 from analytics.statistics.uncertainty.bounded import FEW
@@ -54,7 +54,7 @@ class Smr(FigureTable):
     name: ClassVar[str] = "smr"
     summary: ClassVar[str] = "standardised ratio of observed to expected cases"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="outcome", meaning="a column with two public groups; the second one is counted"),
         Parameter(name="strata", meaning="a column with public groups, such as age bins"),

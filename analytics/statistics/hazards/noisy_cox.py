@@ -9,9 +9,10 @@ Guarantees:  with noise of 0 it is Cox's fit with Breslow's or Efron's ties. Par
              Their covariance is ``inv(I) (I + V) inv(I)``, with V that of the score by the noise, first order. There is
              no fit where the information is not positive definite, or a parameter goes beyond ``FARTHEST``.
 See instead: exact fits (survival.cox), how the cells are opened (released_cox).
-Source:      Cox 1972; ties of Breslow 1974 and Efron 1977, whose sum over ``l / d`` for l below d is a quadrature of
-             three nodes, exact up to four events and for the fifth power beyond, which takes events that are no whole
-             numbers. Harrell's concordance 1982. Noise: delta method, ours.
+Source:      Cox 1972; ties of Breslow 1974 and Efron 1977, whose sum over ``l / d`` for l below d is Gauss's quadrature of
+             that many points with at most six nodes (discrete Chebyshev polynomials), exact up to six events and for the
+             11th power beyond, which takes events that are no whole numbers. Harrell's concordance 1982. Noise: delta
+             method, ours.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ FARTHEST: Final = 8.0
 _MOST_STEPS: Final = 30
 _CONVERGED: Final = 1e-9
 _FEWEST: Final = 2.0
+_NODES: Final = 6  # of Efron's ties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,11 +231,15 @@ class _Terms:
 
 
 def _nodes(total: Floats) -> tuple[Floats, Floats]:
-    """Nodes and weights of Gauss's quadrature over ``l / d`` for l from 0 to d - 1; shape ``(3, ...)`` each."""
-    count = np.maximum(total, 1.0)
-    middle, variance = (count - 1) / 2, (count**2 - 1) / 12
-    square = np.maximum((3 * count**2 - 7) / 20, 0.25)
-    side = np.minimum(variance / (2 * square), 0.5)
-    apart = np.where(side > 0, np.sqrt(square), 0.0)
-    nodes = np.stack([middle - apart, middle, middle + apart]) / count
-    return np.clip(nodes, 0.0, 1.0), np.stack([side, 1 - 2 * side, side])
+    """Nodes and weights of Gauss's quadrature over ``l / d`` for l from 0 to d - 1; shape ``(NODES, ...)`` each."""
+    count = np.maximum(total, 1.0)[..., np.newaxis]
+    order = np.arange(1, _NODES, dtype=np.float64)
+    # of the polynomials' recurrence; below 0 where there are no more points than nodes: these nodes have no weight
+    squares = np.maximum(order**2 * (count**2 - order**2) / (4 * (4 * order**2 - 1)), 0.0)
+    squares = np.where(np.minimum.accumulate(squares, axis=-1) > 0, squares, 0.0)
+    recurrence = np.zeros((*total.shape, _NODES, _NODES))
+    places = np.arange(_NODES - 1)
+    recurrence[..., places, places + 1] = recurrence[..., places + 1, places] = np.sqrt(squares)
+    values, vectors = np.linalg.eigh(recurrence)
+    nodes = (values + (count - 1) / 2) / count
+    return np.moveaxis(np.clip(nodes, 0.0, 1.0), -1, 0), np.moveaxis(vectors[..., 0, :] ** 2, -1, 0)

@@ -24,6 +24,7 @@ from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.counts import CountStatistic
 from analytics.statistics.grids import coarser
+from analytics.statistics.group_models.group_design import group_design, group_terms
 from analytics.statistics.hazards.cox_answer import TOO_FEW, Baseline, NoisyCoxAnswer, Proportionality
 from analytics.statistics.hazards.cox_design import names_of, stratum_of
 from analytics.statistics.hazards.noisy_cox import CoxTable
@@ -110,19 +111,12 @@ class ReleasedCox(CountStatistic):
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the parameters."""
-        found: list[str] = []
-        for _, column in self._covariates:
-            names = names_of(column)
-            found += [column.name] if names == _FLAGS else [f"{column.name}={name}" for name in names[1:]]
-        return tuple(found)
+        return group_terms([column for _, column in self._covariates])
 
     @property
     def design(self) -> Floats:
         """Of each combination of groups, the last covariate fastest; shape ``(combinations, parameters)``."""
-        sizes = [len(names_of(column)) for _, column in self._covariates]
-        places = np.indices(sizes).reshape(len(sizes), -1)
-        each = [np.eye(size)[place][:, 1:] for size, place in zip(sizes, places, strict=True)]
-        return np.concatenate(each, axis=1)
+        return group_design([column for _, column in self._covariates])
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
@@ -183,9 +177,6 @@ class ReleasedCox(CountStatistic):
             )
             for place, name in enumerate(names)
         )
-
-
-_FLAGS: Final = ("False", "True")
 
 
 def _proportionality(table: CoxTable, fit: TableFit) -> Proportionality:

@@ -3,7 +3,9 @@
 Layer:       analytics.statistics above revealed.
 Guarantees:  before rounding the relative error is below ``2**-26`` (of t ``2**-25``), whatever the cells or sums within their
              public bounds; of ``chi_square_of_table`` see there. Rounds and bytes do not depend on data. No error is
-             smaller: a product of two mantissas of 31 bits fills the ring's 64.
+             smaller: a product of two mantissas of 31 bits fills the ring's 64, and mantissas of two words would cost four
+             products in place of each and a comparison of 128 bits, for digits that never open. Up to there numerator and
+             denominator are exact integers; the tests keep them, whose ratio is the statistic to 1e-9.
 Visible to:  the parties see masked values and masked bits, all uniform.
 See instead: which counts guard them (the statistics), their rounding (revealed), the log-rank statistic (life_tables).
 Source:      textbook formulas, over common denominators so that all factors are integers.

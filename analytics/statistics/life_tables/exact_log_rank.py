@@ -2,12 +2,14 @@
 
 Layer:       analytics.statistics.life_tables above hidden_log_rank and revealed.
 Terms:       the *times* are the steps of the duration's resolution, or the declared bins.
-Guarantees:  two to five groups, within strata where they are asked for. It opens where all groups' people and events reach
-             the threshold, and V the least (of several groups that of each set of them against the others); of a table of up to
-             20 cells every cell has to reach it. One bit says whether it is open, and no party learns what closed it. The p-value
-             follows from the rounded statistic.
+Guarantees:  two to five groups, within strata where they are asked for, weighted or for a trend. It opens where all groups'
+             people and events reach the threshold, and V the least (of several groups that of each set of them against the
+             others); of a table of up to 20 cells every cell has to reach it. One bit says whether it is open, and no party
+             learns what closed it. The p-value follows from the rounded statistic. Of a weighted test each group's events,
+             each by its squared weight, also reach the threshold times the largest squared weight, so that no fewer of them
+             carry the statistic.
 Visible to:  the analyst: the rounded statistic and one bit.
-See instead: the statistic on shares (hidden_log_rank, hidden_log_rank_groups), private tests (log_rank).
+See instead: the statistic on shares (hidden_log_rank, hidden_log_rank_groups, hidden_weights), private tests (log_rank).
 Source:      docs/guarantees.md P8.
 """
 
@@ -38,23 +40,32 @@ from analytics.statistics.life_tables.hidden_log_rank_groups import (
     groups_ratio,
     scores_and_links,
 )
+from analytics.statistics.life_tables.hidden_weights import (
+    LEAST_SHARE,
+    MOST_CURVE_TIMES,
+    risk_terms,
+    trend_sums,
+    weighted_events,
+    weighted_links,
+)
 from analytics.statistics.life_tables.log_rank_answer import LogRankAnswer
-from analytics.statistics.life_tables.log_rank_cells import TestForm
 from analytics.statistics.uncertainty.distributions import chi_square_tail
-from smpc.operations.arithmetic import concatenate, reshape, take
-from smpc.operations.numeric.quotients import MOST_BITS
+from smpc.operations.arithmetic import concatenate, multiply_public, reshape, take, total
+from smpc.operations.numeric.quotients import MOST_BITS, QUOTIENT_BITS
 from smpc.operations.numeric.significant import Rounding
 from smpc.operations.selection import all_at_least
+from smpc.sharing import Shared
 
 if TYPE_CHECKING:
     from analytics.schema import BooleanColumn, NumericColumn
     from analytics.sql.query import GroupColumn
     from analytics.statistics.arguments import Arguments
     from analytics.statistics.base import Ints, Limits
+    from analytics.statistics.life_tables.log_rank_cells import TestForm
     from smpc.session import Session
-    from smpc.sharing import Shared
 
 MAX_TIMES: Final = 8_192  # strata times times
+MOST_WEIGHTED_BITS: Final = 20  # of all rows, where scores and weights need bits of their own
 ROUNDING: Final = Rounding(digits=3, places=4, decades=7)
 _FEWEST_BITS: Final = 5
 
@@ -71,6 +82,7 @@ class ExactLogRank:
         chosen: positions of the groups.
         limits: of the guard.
         has_steps: the times are the steps of the resolution; else the bins of ``time``.
+        form: weighting and trend.
     """
 
     by: GroupColumn
@@ -80,6 +92,7 @@ class ExactLogRank:
     chosen: tuple[int, ...]
     limits: Limits
     has_steps: bool
+    form: TestForm
 
     @classmethod
     def bind(
@@ -94,7 +107,7 @@ class ExactLogRank:
         """Check what is particular to an exact test.
 
         Raises:
-            InvalidRequestError: too many groups, a weighting, a trend, too many times, or edges that are no bins.
+            InvalidRequestError: too many groups, an exponent, too many times, or edges that are no bins.
             PlanRejectedError: more rows than the quotients hold, or a duration without usable times.
         """
         by, time, event = columns
@@ -104,21 +117,26 @@ class ExactLogRank:
                 "too many; a private one takes them"
             )
             raise InvalidRequestError(parameter="groups", reason=reason)
-        if form != TestForm():
-            name = "trend" if form.trend else "weightings"
-            raise InvalidRequestError(
-                parameter=name, reason="must be left out: only the plain log-rank test is exact"
-            )
-        if _bits(limits) > MOST_BITS:
-            allowed, most = limits.n_sites * limits.rows_max, (1 << MOST_BITS) - 1
+        _check_form(form)
+        widest = MOST_BITS if _is_plain(form, len(chosen)) else MOST_WEIGHTED_BITS
+        if _bits(limits) > widest:
+            allowed, most = limits.n_sites * limits.rows_max, (1 << widest) - 1
             reason = f"allows {allowed} rows at all sites, and an exact test takes at most {most}"
             raise PlanRejectedError(position="table", reason=reason, hint="declare a smaller rows_max")
-        most = MAX_TIMES // (1 if strata is None else _n_known(strata))
+        n_strata = 1 if strata is None else _n_known(strata)
+        most = (MOST_CURVE_TIMES if _has_curve(form) else MAX_TIMES) // n_strata
         has_steps = not arguments.is_given("grid") and _n_steps(time) <= most
         if not has_steps:
             time = replace(time, bins=coarser(arguments, time, "duration", most))
         return cls(
-            by=by, time=time, event=event, strata=strata, chosen=chosen, limits=limits, has_steps=has_steps
+            by=by,
+            time=time,
+            event=event,
+            strata=strata,
+            chosen=chosen,
+            limits=limits,
+            has_steps=has_steps,
+            form=form,
         )
 
     @property
@@ -166,11 +184,11 @@ class ExactLogRank:
 
     def answer(self, opened: Ints) -> LogRankAnswer:
         """From the rounded statistic and its bit."""
-        statistic = value_of(opened, ROUNDING)
+        statistic, dof = value_of(opened, ROUNDING), self.form.degrees(len(self.chosen))
         return LogRankAnswer(
             statistic=statistic,
-            pvalue=None if statistic is None else chi_square_tail(statistic, len(self.chosen) - 1),
-            dof=len(self.chosen) - 1,
+            pvalue=None if statistic is None else chi_square_tail(statistic, dof),
+            dof=dof,
             labels=self.labels,
             closed=MINIMUM_CELL if statistic is None else "",
         )
@@ -189,21 +207,70 @@ class ExactLogRank:
 
     def _hidden(self, session: Session, cells: Shared) -> Shared:
         """The rounded statistic and its bit."""
-        table = reshape(cells, self.shape)
+        table, count = reshape(cells, self.shape), len(self.chosen)
         guarded = cells if cells.size <= SMALL_TABLE else group_totals(table)
-        if len(self.chosen) == GROUPS:
+        if not _is_plain(self.form, count):
+            return self._weighed(session, table, guarded)
+        if count == GROUPS:
             pair = score_and_variance(session, table, _bits(self.limits))
             flag = self._holds(session, guarded, take(pair, [1]))
             return rounded(session, log_rank_ratio(session, pair), flag, ROUNDING)
         sums = scores_and_links(session, table, _bits(self.limits))
-        flag = self._holds(session, guarded, cuts(sums, len(self.chosen)))
-        return rounded(session, groups_ratio(session, sums, len(self.chosen)), flag, ROUNDING)
+        flag = self._holds(session, guarded, cuts(sums, count))
+        return rounded(session, groups_ratio(session, sums, count), flag, ROUNDING)
 
-    def _holds(self, session: Session, guarded: Shared, variances: Shared) -> Shared:
-        """Whether all guarded counts and all variances are large enough."""
+    def _weighed(self, session: Session, table: Shared, guarded: Shared) -> Shared:
+        """Likewise, weighted or for a trend."""
+        count = len(self.chosen)
+        # the product of peto divides by one more than those at risk
+        terms = risk_terms(session, table, _bits(self.limits) + 1, self.form)
+        if self.form.trend or count == GROUPS:
+            pair = trend_sums(session, terms, range(count))
+            variances, ratio = take(pair, [1]), log_rank_ratio(session, pair)
+        else:
+            sums = weighted_links(session, terms)
+            variances, ratio = cuts(sums, count), groups_ratio(session, sums, count)
+        carried = weighted_events(session, terms, self.limits.threshold)
+        if carried is not None:
+            own = multiply_public(total(terms.events), 1 << (QUOTIENT_BITS - LEAST_SHARE))
+            wide = Shared(share=variances.share - own.share)  # each less a part of all events
+            carried = concatenate([carried, wide])
+        flag = self._holds(session, guarded, variances, carried)
+        return rounded(session, ratio, flag, ROUNDING)
+
+    def _holds(
+        self, session: Session, guarded: Shared, variances: Shared, carried: Shared | None = None
+    ) -> Shared:
+        """Whether all guarded counts and all variances are large enough, and what is carried is not below 0."""
         least = [self.limits.threshold] * guarded.size + [LEAST_VARIANCE] * variances.size
-        both = concatenate([guarded, variances])
-        return all_at_least(session, both, np.array(least, dtype=np.int64), SUM_BITS + 1)
+        both = [guarded, variances]
+        if carried is not None:
+            least, both = [*least, *[0] * carried.size], [*both, carried]
+        return all_at_least(session, concatenate(both), np.array(least, dtype=np.int64), SUM_BITS + 1)
+
+
+def _check_form(form: TestForm) -> None:
+    """Refuse exponents that shares have no operation for.
+
+    Raises:
+        InvalidRequestError: another exponent than 0 or 1.
+    """
+    for name, value in (("p", form.p), ("q", form.q)):
+        if value not in {0, 1}:
+            reason = "must be 0 or 1 for an exact test: other powers of a curve have no operation on shares"
+            raise InvalidRequestError(parameter=name, reason=reason)
+
+
+def _is_weighted(form: TestForm) -> bool:
+    return form.weightings not in {"log-rank", "fleming-harrington"} or bool(form.p or form.q)
+
+
+def _is_plain(form: TestForm, n_groups: int) -> bool:
+    return not _is_weighted(form) and not (form.trend and n_groups > GROUPS)
+
+
+def _has_curve(form: TestForm) -> bool:
+    return _is_weighted(form) and form.weightings != "wilcoxon"
 
 
 def _n_steps(time: NumericColumn) -> int:

@@ -8,7 +8,10 @@ Guarantees:  p-value by the normal approximation with ties and continuity correc
              variance. Rows that all lie in one bin are undefined. Guards and the release: module rank_table. Private:
              the p-value is a parametric bootstrap over the mechanism under equal distributions, seeded by the answer;
              the interval holds sampling and noise, whose standard errors are reported apart.
-Visible to:  the analyst: the table of groups and bins.
+             With ``reveal="statistic"`` the table stays hidden, and z, whose p-value this is, opens alone, rounded on shares
+             (modules revealed and hidden_ranks). A table of up to 20 cells is guarded cell by cell; of a larger one each group
+             needs the threshold, also without any one bin, since else z tells of few people off one bin.
+Visible to:  the analyst: the table of groups and bins; or z and one bit.
 Source:      Mann, Whitney 1947; DeLong, DeLong, Clarke-Pearson 1988. Noise: first order, ours.
 """
 
@@ -26,16 +29,32 @@ from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
 from analytics.statistics.comparisons.rank_table import RankAnswer, RankTable, area, midranks
+from analytics.statistics.hidden.hidden_ranks import z_bits, z_ratio
+from analytics.statistics.hidden.hidden_ratios import check_width, rows_bits
+from analytics.statistics.hidden.revealed import (
+    DIGITS,
+    REVEAL,
+    SMALL_TABLE,
+    Hidden,
+    RevealedAnswer,
+    is_hidden,
+)
 from analytics.statistics.tables.independence import noisy_pvalue
 from analytics.statistics.uncertainty.bounded import FEW
+from smpc.operations.arithmetic import reshape, take
+from smpc.operations.numeric.significant import Rounding
+from smpc.sharing import Shared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 UNDEFINED: Final = "undefined"
+ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=4, is_root=True)
 _ALTERNATIVES: Final = ("two-sided", "less", "greater")
 _GROUPS: Final = 2
 _LEVEL: Final = 0.95
@@ -89,6 +108,7 @@ class MannWhitney(RankTable):
 
     Attributes:
         alternative: what is tested against.
+        reveal: whether z opens alone.
     """
 
     name: ClassVar[str] = "mann_whitney"
@@ -101,8 +121,10 @@ class MannWhitney(RankTable):
         Parameter(name="groups", meaning="the two groups to compare, where by has more", default=None),
         Parameter(name="alternative", meaning="two-sided, less or greater", default="two-sided"),
         Parameter(name="grid", meaning="edges of the declared bins that make coarser bins", default=None),
+        REVEAL,
     )
     alternative: str = "two-sided"
+    reveal: bool = False
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
@@ -111,15 +133,57 @@ class MannWhitney(RankTable):
         if alternative not in _ALTERNATIVES:
             reason = f"must be one of {', '.join(_ALTERNATIVES)}"
             raise InvalidRequestError(parameter="alternative", reason=reason)
-        bound = cls.bind_ranks(table, arguments, mode, limits, alternative=alternative)
+        own = {"alternative": alternative, "reveal": is_hidden(arguments, mode)}
+        bound = cls.bind_ranks(table, arguments, mode, limits, **own)
         if len(bound.chosen) != _GROUPS:
             reason = f"must name two groups of {bound.keys[0][1].name}, which has {len(bound.chosen)}"
             raise InvalidRequestError(parameter="groups", reason=reason)
+        if bound.reveal:
+            check_width(z_bits(rows_bits(limits)), "table")
         return bound
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """See ``CountStatistic``."""
+        if not self.reveal:
+            return None
+        return Hidden(
+            quantity="z",
+            rule=ROUNDING,
+            limits=self.limits,
+            guards=self._guards,
+            ratio=lambda session, figures: z_ratio(
+                session, self._cells(figures), rows_bits(self.limits), self.alternative
+            ),
+        )
+
+    def _cells(self, figures: Shared) -> Shared:
+        return reshape(take(figures, self.places), (_GROUPS, len(self.bins)))
+
+    def _guards(self, figures: Shared) -> Shared:
+        """The cells of a small table; of a larger one each group, and each without any one bin."""
+        cells = self._cells(figures).share
+        if cells.size <= SMALL_TABLE:
+            return Shared(share=cells.ravel().copy())
+        people = cells.sum(axis=1)
+        return Shared(share=np.concatenate([people, (people[:, np.newaxis] - cells).ravel()]))
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
-        return super().describe() | {"alternative": self.alternative}
+        found = super().describe() | {"alternative": self.alternative}
+        return found if self.hidden is None else {**found, **self.hidden.describe()}
+
+    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> RankAnswer | RevealedAnswer:  # type: ignore[override]
+        """See ``Statistic``."""
+        if self.hidden is None:
+            return super().estimate(opened, noise)
+        return self.hidden.answer(opened[0], self._tail)
+
+    def _tail(self, z: float) -> float:
+        """The p-value of a revealed z."""
+        if self.alternative == "two-sided":
+            return _normal_tail(abs(z), self.alternative)
+        return _normal_tail(-z if self.alternative == "less" else z, self.alternative)
 
     def closed_answer(self, reason: str) -> MannWhitneyAnswer:
         """See ``RankTable``."""

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.schema.numbers import format_decimal
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT, Answer
+from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.comparisons.group_moments import GroupMoments
 from analytics.statistics.comparisons.group_samples import REPLICATES, Mechanism, Sample, error_of_difference
 from analytics.statistics.uncertainty.bounded import FEW
@@ -120,7 +120,7 @@ class Tost(GroupMoments):
     name: ClassVar[str] = "tost"
     summary: ClassVar[str] = "equivalence of two groups' means by two one-sided t tests"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="column", meaning="a numeric column"),
         Parameter(name="by", meaning="a column with public groups"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from analytics.statistics.arguments import Parameter
-from analytics.statistics.base import BOTH, PRIVATE
+from analytics.statistics.base import BOTH, EXACT, PRIVATE
 from analytics.statistics.linear_models.penalised_fit import (
     PARAMETERS,
     PenalisedRelease,
@@ -56,6 +56,7 @@ class ElasticNet(PenalisedRows):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
+    promoted: ClassVar = EXACT
     parameters: ClassVar = (*PARAMETERS, L1_RATIO)
 
     @classmethod

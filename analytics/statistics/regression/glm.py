@@ -11,10 +11,10 @@ Guarantees:  those of newton_fit. All rows are at least the threshold times the 
              or of gamma whose opened sums are so large that a site's could have been clipped is closed. Parameters and
              standard errors have six digits.
              Robust errors have the expected information on both sides of the squared scores; HC1 is HC0 times n over n less
-             the parameters.
-Visible to:  all sites and the analyst: the bit; gradient, Hessian, log-likelihood and the family's other sums of each step.
-             Number of rows and of events follow from the first step. Of ``gaussian`` the analyst alone: see ols.
-See instead: private models, whose gradients carry noise (``federation.training``); private ``ols``. Numeric data that lie at
+             the parameters. Private: see private_glm.
+Visible to:  exact: all sites and the analyst: the bit; gradient, Hessian, log-likelihood and the family's other sums of each
+             step. Number of rows and of events follow from the first step. Of ``gaussian`` the analyst alone: see ols.
+See instead: private models by gradients with noise (``federation.training``). Numeric data that lie at
              few points far apart can still tell how many rows lie elsewhere, as sums of squares in SQL
              (``plans.cell_guards``).
 Source:      Nelder and Wedderburn 1972; docs/guarantees.md P16, P21.
@@ -22,16 +22,18 @@ Source:      Nelder and Wedderburn 1972; docs/guarantees.md P16, P21.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
-from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
-from analytics.statistics.base import EXACT
+from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
+from analytics.statistics.base import BOTH, EXACT, PRIVATE
+from analytics.statistics.group_models.glm_arguments import columns_of, exposure_of
+from analytics.statistics.group_models.private_glm import bind_private
+from analytics.statistics.group_models.released_glm import ReleasedGlm, ReleasedRates
 from analytics.statistics.guards.fit_guard import FitGuard
 from analytics.statistics.guards.relation_guard import design_of
 from analytics.statistics.linear_models.families import UNIT, Family, Measures, family_of
@@ -39,8 +41,8 @@ from analytics.statistics.linear_models.gaussian import GaussianFit
 from analytics.statistics.linear_models.glm_answer import FIT_CLOSED, GlmAnswer
 from analytics.statistics.linear_models.newton_fit import MAX_STEPS, NewtonFit, rounded
 from analytics.statistics.linear_models.ols_answer import NONROBUST
+from analytics.statistics.linear_models.released_ols import ReleasedOls
 from analytics.statistics.linear_models.robust_ols import ROBUST
-from analytics.statistics.matrices.formulas import read_formula
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import AnyStatistic, Ints, Limits, Mode
+    from analytics.statistics.group_models.glm_arguments import Exposure
     from analytics.statistics.linear_models.newton_fit import FitState, Fitted, Floats
     from analytics.statistics.uncertainty.noise_law import NoiseLaw
 
@@ -56,41 +59,6 @@ SUMMARY: Final = (
     "generalised linear models: logistic, probit, cloglog, poisson, gamma and gaussian regression"
 )
 _FIRST: Final = 1  # of the rows' columns: unit, outcome, covariates, exposure
-_LONGEST: Final = 16  # an exposure is at least e^-16 of the largest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
-    """A column that is added to the odds.
-
-    Attributes:
-        column: the column.
-        is_log: whether it is so as it is; else its logarithm.
-    """
-
-    column: NumericColumn
-    is_log: bool
-
-    def log(self, values: Ints) -> Floats:
-        """What is added, less its largest value."""
-        found = values * float(self.column.resolution)
-        upper = float(self.column.upper)
-        logs: Floats = np.asarray(found - upper if self.is_log else np.log(found / upper), dtype=np.float64)
-        return logs
-
-    @property
-    def largest(self) -> float:
-        """What ``log`` subtracts."""
-        upper = float(self.column.upper)
-        return upper if self.is_log else math.log(upper)
-
-    @property
-    def span(self) -> float:
-        """From the least to the largest."""
-        low, high = float(self.column.lower), float(self.column.upper)
-        if self.is_log:
-            return high - low
-        return math.log(high / low) if low > 0 else math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +68,50 @@ class GaussianGlm(GaussianFit):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = EXACT
+    parameters: ClassVar = ()
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
+        """See ``Statistic``."""
+        return Glm.bind(table, arguments, mode, limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateGaussianGlm(ReleasedOls):
+    """The private fit of a number by least squares: that of ols."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = PRIVATE
+    parameters: ClassVar = ()
+
+    def describe(self) -> dict[str, object]:
+        """See ``Statistic``."""
+        return {**super().describe(), "family": "gaussian"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateChances(ReleasedGlm):
+    """The private fit of a true-or-false outcome."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = PRIVATE
+    parameters: ClassVar = ()
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
+        """See ``Statistic``."""
+        return Glm.bind(table, arguments, mode, limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateRates(ReleasedRates):
+    """The private fit of counts."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = PRIVATE
     parameters: ClassVar = ()
 
     @classmethod
@@ -119,9 +131,8 @@ class Glm(NewtonFit):
 
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
-    no_private: ClassVar[str] = (
-        "must be exact: each Newton step of glm opens a gradient and a Hessian; FederatedLogisticRegression fits with noise"
-    )
+    modes: ClassVar = BOTH
+    promoted: ClassVar = PRIVATE
     parameters: ClassVar = (
         Parameter(
             name="formula",
@@ -154,10 +165,20 @@ class Glm(NewtonFit):
     cov_type: str
 
     @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self | GaussianGlm:
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
         """See ``Statistic``."""
+        if mode == "private":
+            check_one_row_a_unit(table, cls.name)
+            return bind_private(
+                table,
+                arguments,
+                limits,
+                chances=PrivateChances,
+                rates=PrivateRates,
+                numbers=PrivateGaussianGlm,
+            )
         check_one_row_a_unit(table, cls.name)
-        outcome, covariates = _columns(table, arguments)
+        outcome, covariates = columns_of(table, arguments)
         link = arguments.text("link") if arguments.is_given("link") else None
         if arguments.text("family") == "gaussian":
             for name in ("exposure", "offset", "max_steps"):
@@ -183,7 +204,9 @@ class Glm(NewtonFit):
             covariates=covariates,
             family=family,
             cov_type=cov_type,
-            exposure=_exposure(table, arguments, family, {column.name for column in (outcome, *covariates)}),
+            exposure=exposure_of(
+                table, arguments, family, {column.name for column in (outcome, *covariates)}
+            ),
             max_steps=arguments.whole("max_steps", low=2, high=MAX_STEPS)
             if arguments.is_given("max_steps")
             else family.steps,
@@ -363,43 +386,3 @@ class Glm(NewtonFit):
         """The exposure of rows, as a part of the largest."""
         exposure = np.zeros(len(rows)) if self.exposure is None else self.exposure.log(rows[:, -1])
         return np.exp(exposure)
-
-
-def _columns(table: Table, arguments: Arguments) -> tuple[GroupColumn, tuple[GroupColumn, ...]]:
-    """Outcome and covariates, by a formula or by name."""
-    by_name = arguments.is_given("outcome") or arguments.is_given("covariates")
-    if arguments.is_given("formula") == by_name:
-        raise InvalidRequestError(
-            parameter="formula", reason="is missing: give a formula, or outcome and covariates"
-        )
-    if not by_name:
-        return read_formula(arguments.text("formula"), table, "formula")
-    outcome = column_of(arguments.text("outcome"), table, "outcome")
-    covariates = tuple(column_of(name, table, "covariates") for name in arguments.texts("covariates"))
-    names = [column.name for column in covariates]
-    if outcome.name in names or len(set(names)) < len(names):
-        raise InvalidRequestError(
-            parameter="covariates", reason="must be different columns, without the outcome"
-        )
-    return outcome, covariates
-
-
-def _exposure(table: Table, arguments: Arguments, family: Family, taken: set[str]) -> Exposure | None:
-    given = [name for name in ("exposure", "offset") if arguments.is_given(name)]
-    if not given:
-        return None
-    name = given[0]
-    if len(given) > 1:
-        raise InvalidRequestError(parameter=name, reason="must stand alone: not with an offset")
-    if not family.has_exposure:
-        raise InvalidRequestError(parameter=name, reason=f"has no meaning for {family.name}")
-    column = arguments.number_column(name, table)
-    if column.name in taken:
-        raise InvalidRequestError(parameter=name, reason="must be another column than those of the formula")
-    found = Exposure(column=column, is_log=name == "offset")
-    if found.span > _LONGEST:
-        reason = f"{column.name} must be declared between bounds above 0 whose ratio is at most e^{_LONGEST}"
-        if found.is_log:
-            reason = f"{column.name} must be declared between bounds that differ by at most {_LONGEST}"
-        raise InvalidRequestError(parameter=name, reason=reason)
-    return found

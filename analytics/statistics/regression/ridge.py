@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from analytics.statistics.base import BOTH, PRIVATE
+from analytics.statistics.base import BOTH, EXACT, PRIVATE
 from analytics.statistics.linear_models.penalised_fit import (
     PARAMETERS,
     PenalisedRelease,
@@ -51,6 +51,7 @@ class Ridge(PenalisedRows):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
+    promoted: ClassVar = EXACT
     parameters: ClassVar = PARAMETERS
 
     @classmethod

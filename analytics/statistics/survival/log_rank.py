@@ -73,8 +73,12 @@ class LogRank(CountStatistic):
             name="strata", meaning="a column with public groups: compared within each alone", default=None
         ),
         Parameter(name="weightings", meaning=", ".join(WEIGHTINGS), default=WEIGHTINGS[0]),
-        Parameter(name="p", meaning="exponent of fleming-harrington: of the curve before", default=0),
-        Parameter(name="q", meaning="exponent of fleming-harrington: of 1 less the curve", default=0),
+        Parameter(
+            name="p", meaning="exponent of fleming-harrington: of the curve before; exact 0 or 1", default=0
+        ),
+        Parameter(
+            name="q", meaning="exponent of fleming-harrington: of 1 less the curve; exact 0 or 1", default=0
+        ),
         Parameter(
             name="trend", meaning="true: groups, in their order, have the scores 0, 1, 2, ...", default=False
         ),

@@ -133,8 +133,9 @@ def test_private_statistics_are_charged_once(session):
             # a pair of which the noise swamps a cell is left out
             epsilon = 1 if entry.name in {"comorbidity", "signals"} else 0.2
             answer = getattr(table, entry.name)(epsilon=epsilon, **ASKED[entry.name])
-            found = (answer.closed, answer.receipt["kind"], answer.cost["epsilon"])
-            assert found == ("", "charge", str(epsilon))
+            assert (answer.receipt["kind"], answer.cost["epsilon"]) == ("charge", str(epsilon))
+            # of a fit of groups the noise may leave nothing
+            assert answer.closed == "" or (entry.name, answer.closed) == ("glm", "too_few")
 
 
 def test_answers_equal_those_of_the_pooled_rows(session):
@@ -150,7 +151,7 @@ def test_a_refused_statistic_says_why(session):
     with pytest.raises(InvalidRequestError, match="cannot be mice, which is refused: each of its"):
         table.mice(["age"], exact=True)
     with pytest.raises(InvalidRequestError, match="must be exact"):
-        table.glm("disease ~ age", epsilon=1)
+        table.mnlogit("sex ~ age", epsilon=1)
     with pytest.raises(InvalidRequestError, match="must be private"):
         table.pca(["age", "thalach"], exact=True)
     with pytest.raises(AttributeError):

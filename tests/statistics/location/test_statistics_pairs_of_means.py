@@ -125,7 +125,21 @@ def test_the_brier_score_equals_scikit_learns(seed):
     assert answer.figures["scaled"] == near(1 - answer.value / (frame.ill.mean() * (1 - frame.ill.mean())))
     assert answer.figures["calibration_in_the_large"] == near(frame.ill.mean() - frame.p.mean())
     assert answer.figures["slope"] == near(frame.p[frame.ill].mean() - frame.p[~frame.ill].mean())
-    assert answer.interval() == (answer.value, answer.value)
+    assert answer.interval(part="noise") == (answer.value, answer.value)
+    with pytest.raises(InvalidRequestError, match="both or noise"):
+        answer.interval(part="sampling")
+    gap = frame.ill.astype(int) - frame.p
+    errors = {
+        "prevalence": frame.ill.std(ddof=0) / len(frame) ** 0.5,
+        "mean_prediction": frame.p.std(ddof=0) / len(frame) ** 0.5,
+        "calibration_in_the_large": gap.std(ddof=0) / len(frame) ** 0.5,
+        "slope": sum(frame.p[frame.ill == value].var() / (frame.ill == value).sum() for value in (0, 1))
+        ** 0.5,
+    }
+    for name, value in errors.items():
+        assert answer.sampling_errors[name] == pytest.approx(value, rel=2e-3)
+    assert answer.sampling_errors["brier"] >= (gap**2).std() / len(frame) ** 0.5
+    assert answer.sampling_errors["scaled"] > answer.sampling_errors["brier"]
     assert answer.frame.loc["brier", "noise_error"] == 0
 
 
@@ -204,7 +218,7 @@ def test_tukeys_intervals_and_pvalues_of_4000_releases_keep_their_level(epsilon,
 def test_equivalence_at_a_margin_is_found_at_most_as_often_as_said(epsilon, monkeypatch):
     monkeypatch.setattr(tost, "REPLICATES", 199)
     plan = world_of().plan("tost", epsilon=epsilon, **ASKED["tost"])
-    generator, trials = np.random.default_rng(6), 2000
+    generator, trials = np.random.default_rng(6), 4000
     for shift in (-8, 6.5):
         found = 0
         for _ in range(trials):
@@ -218,6 +232,36 @@ def test_equivalence_at_a_margin_is_found_at_most_as_often_as_said(epsilon, monk
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("n", "epsilon"), [(500, "2"), (1500, "1"), (3000, "5")])
+def test_intervals_of_4000_brier_scores_cover_those_of_the_population(n, epsilon):
+    """Of brier and scaled generously: their sampling errors are upper bounds."""
+    people = rows(40_000, seed=8).dropna()
+    plan = world_of().plan("brier", epsilon=epsilon, **ASKED["brier"])
+    p, ill = people.p.to_numpy(), people.ill.to_numpy(bool)
+    share, score = ill.mean(), ((p - ill) ** 2).mean()
+    truth = {
+        "brier": score,
+        "scaled": 1 - score / (share * (1 - share)),
+        "prevalence": share,
+        "mean_prediction": p.mean(),
+        "calibration_in_the_large": share - p.mean(),
+        "slope": p[ill].mean() - p[~ill].mean(),
+    }
+    generator, trials, hits = np.random.default_rng(6), 4000, dict.fromkeys(truth, 0)
+    for _ in range(trials):
+        place = generator.integers(0, len(p), n)
+        groups = [pd.Series(p[place][ill[place] == value]) for value in (False, True)]
+        answer = plan.statistic.estimate(released(plan, groups, generator), plan.noise)
+        for name, value in truth.items():
+            low, high = answer.interval(name)
+            hits[name] += low <= value <= high
+    for name, count in hits.items():
+        assert stats.binomtest(count, trials, 0.94, alternative="less").pvalue > 1e-6, (name, count)
+        if name not in {"brier", "scaled"}:
+            assert count < 0.985 * trials, (name, count)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", ["1", "5"])
 def test_intervals_of_4000_brier_scores_cover_the_figure_without_noise(epsilon):
     frame = rows(1500)
@@ -228,7 +272,7 @@ def test_intervals_of_4000_brier_scores_cover_the_figure_without_noise(epsilon):
     for _ in range(trials):
         answer = plan.statistic.estimate(released(plan, groups, generator), plan.noise)
         for name, value in truth.items():
-            low, high = answer.interval(name)
+            low, high = answer.interval(name, part="noise")
             hits[name] += low <= value <= high
     for name, count in hits.items():
         assert stats.binomtest(count, trials, 0.94, alternative="less").pvalue > 1e-6, (name, count)

@@ -256,11 +256,6 @@ def test_no_request_chooses_a_point_a_weight_or_a_step(world, name):
         world.plan("glm", **ASKED, **{name: 1})
 
 
-def test_a_private_fit_is_refused_with_its_reason(world):
-    with pytest.raises(InvalidRequestError, match="FederatedLogisticRegression fits with noise"):
-        world.plan("glm", epsilon="1", **ASKED)
-
-
 def test_a_site_that_reports_other_openings_is_refused(world):
     plan = world.plan("glm", **ASKED)
     answers = world.answers(plan)

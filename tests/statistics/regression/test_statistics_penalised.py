@@ -141,7 +141,17 @@ def a_sum_but_for_one(rows):
     rows.loc[7, "odd"] = 39
 
 
-@pytest.mark.parametrize(("name", "attack"), [("ridge", one_old), ("lasso", a_sum_but_for_one)])
+@pytest.mark.parametrize(
+    ("name", "attack"),
+    [
+        ("ridge", one_old),
+        ("ridge", a_sum_but_for_one),
+        ("lasso", one_old),
+        ("lasso", a_sum_but_for_one),
+        ("elastic_net", one_old),
+        ("elastic_net", a_sum_but_for_one),
+    ],
+)
 def test_a_penalty_does_not_open_what_least_squares_closes(name, attack):
     """The attack: a penalised fit opens the same sums, whatever its alpha, so a dummy of one person tells the same."""
     rows = frame().dropna()

@@ -268,8 +268,6 @@ def refusing():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"trend": True}, "only the plain log-rank test is exact"),
-        ({"weightings": "wilcoxon"}, "only the plain log-rank test is exact"),
         ({"duration": "late"}, "no bins"),
         ({"grid": [3]}, "edges of the declared bins"),
         ({"by": "died"}, "another column"),

@@ -9,7 +9,7 @@ from statistic_world import StatisticWorld
 from survival_reference import TABLES, frame_of
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.hazards.noisy_cox import CoxTable
+from analytics.statistics.hazards.noisy_cox import CoxTable, _nodes
 from tests.statistics.survival.test_statistics_cox import COLUMNS, patients
 
 GRID = [20, 40, 60, 80, 120, 160]
@@ -38,10 +38,8 @@ def table_of(name, strata, has_efron, noise_sd=0.0):
 def test_without_noise_a_fit_equals_that_of_statsmodels_and_concordance_that_of_lifelines(name, ties):
     table = table_of(name, strata=False, has_efron=ties == "efron")
     fit, oracle = table.fit(), TABLES[name]["models"][ties]
-    # Efron's sum is a quadrature from five events of an interval on
-    close = 1e-7 if ties == "breslow" else 2e-4
-    assert fit.params == pytest.approx(oracle["params"], abs=close)
-    assert np.sqrt(np.diag(fit.sampling)) == pytest.approx(oracle["bse"], rel=10 * close)
+    assert fit.params == pytest.approx(oracle["params"], abs=1e-7)
+    assert np.sqrt(np.diag(fit.sampling)) == pytest.approx(oracle["bse"], rel=1e-6)
     assert not fit.noise.any()
     assert table.concordance(fit)[0] == pytest.approx(oracle["concordance"], abs=1e-9)
 
@@ -51,6 +49,17 @@ def test_without_noise_strata_equal_those_of_statsmodels(name):
     fit, oracle = table_of(name, strata=True, has_efron=False).fit(), TABLES[name]["models"]["stratified"]
     assert fit.params == pytest.approx(oracle["params"], abs=1e-7)
     assert np.sqrt(np.diag(fit.sampling)) == pytest.approx(oracle["bse"], rel=1e-6)
+
+
+@pytest.mark.parametrize("total", [1.0, 2.0, 5.0, 6.0, 7.0, 40.0])
+def test_law_efrons_quadrature_is_the_sum_over_tied_events(total):
+    """Of up to six events to the last digit; beyond, while they are at most half of those at risk, to 1e-8."""
+    nodes, weights = _nodes(np.array([total]))
+    assert weights.sum() == pytest.approx(1, abs=1e-14)
+    for share in (0.1, 0.5):
+        each = 1 / (1 - share * np.arange(int(total)) / total)
+        close = 1e-13 if total <= 6 else 1e-8
+        assert (weights / (1 - share * nodes)).sum() == pytest.approx(each.mean(), abs=close)
 
 
 def test_without_noise_the_checks_equal_those_of_an_exact_fit():
@@ -200,6 +209,16 @@ def coverage(n, epsilon, strata, count):
     plan = world.plan("cox", epsilon=epsilon, **asked)
     (law,) = plan.noise
     generator, hits = np.random.default_rng(n), []
+    # of the population on this grid, which takes those censored in an interval as at risk for its events
+    everybody = CoxTable(
+        drawn(1_000_000, np.random.default_rng(1)).reshape(
+            plan.statistic.n_strata, len(plan.statistic.design), -1, 2
+        ),
+        plan.statistic.design,
+        0.0,
+        has_efron=True,
+    )
+    on_grid = everybody.baseline(everybody.fit())[0][0, 2]
     true = [0.7] if strata else [*TRUE["ward"][1:], 0.7]
     for _ in range(count):
         cells = drawn(n, generator)
@@ -219,7 +238,7 @@ def coverage(n, epsilon, strata, count):
         row.append(np.mean(np.abs(params - known.params) <= 1.96 * np.array(answer.noise_errors)))
         first = answer.baselines[0]
         sums = clear.baseline(known)[0][0, 2]
-        for part, hazard in (("both", HAZARD * GRID[2]), ("noise", sums)):
+        for part, hazard in (("both", on_grid), ("noise", sums)):
             low, high = first.interval(part=part)[2]
             row.append(low <= np.exp(-hazard) <= high if np.isfinite(low) else np.nan)
         concordance = CoxTable(clear.cells, design, 0.0, has_efron=True).concordance(

@@ -185,6 +185,33 @@ def test_private_intervals_of_4000_releases_cover(name, epsilon, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("epsilon", ["1", "3"])
+def test_intervals_and_level_of_4000_private_smrs_of_a_rare_outcome(epsilon):
+    """Where the outcome is rare its cases are Poisson's, and intervals are not wider than they say."""
+    rates = np.array([0.02, 0.04, 0.06])
+    plan = world_of("smr", rows_max=20_000).plan(
+        "smr", epsilon=epsilon, strata="a", outcome="b", rates=rates.tolist()
+    )
+    persons, generator, trials = np.array([9_000, 8_000, 4_000]), np.random.default_rng(2), 4000
+    for ratio in (1.0, 1.3):
+        hit, rejected = 0, 0
+        for _ in range(trials):
+            cases = generator.binomial(persons, ratio * rates)
+            drawn = np.stack([persons - cases, cases], axis=1).ravel()
+            answer = plan.statistic.estimate(released(plan, drawn, generator), plan.noise)
+            low, high = answer.figures["smr"].interval()
+            hit += low <= ratio <= high
+            rejected += answer.pvalue <= 0.05
+        assert stats.binomtest(hit, trials, 0.94, alternative="less").pvalue > 1e-6, hit / trials
+        assert hit < 0.985 * trials, hit / trials
+        if ratio == 1:
+            assert stats.binomtest(rejected, trials, 0.06, alternative="greater").pvalue > 1e-6, rejected
+            assert rejected > 0.01 * trials
+        else:
+            assert rejected > 0.9 * trials
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TESTS)
 @pytest.mark.parametrize("epsilon", ["0.3", "2"])
 def test_pvalues_of_4000_releases_keep_their_level(name, epsilon, monkeypatch):

@@ -1,0 +1,1 @@
+"""Generalised models from one noisy table of covariate groups."""
