@@ -173,8 +173,7 @@ def _block(block: BlockSpec, condition: Condition | None, to: Dialect) -> str:
     if block.cell is not None and argument is not None:
         conditions.append(render_condition(in_cell(argument, block.cell), to))
     kept = f" FILTER (WHERE {' AND '.join(conditions)})" if conditions else ""
-    if block.measure is Measure.CELL and to is DUCKDB and conditions:
-        # DuckDB adds zeros and ones in a fifth of the time of a filtered count
+    if block.measure is Measure.CELL and to.adds_cells and conditions:
         return f"COALESCE(SUM(CAST(({' AND '.join(conditions)}) AS BIGINT)), 0)"
     if block.measure is Measure.CELL:
         return f"COUNT(*){kept}"

@@ -56,6 +56,7 @@ class Dialect:
         most_columns: columns that one SELECT may have.
         summed: what a BIGINT is cast to before it is summed, where a sum of them is a BIGINT too; empty: nothing.
         row_number: what numbers the rows of a SELECT, in any order.
+        adds_cells: whether rows of a cell are a sum of zeros and ones, where that is faster than a filtered count.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Dialect:
     types_nulls: bool
     most_columns: int
     summed: str = ""
+    adds_cells: bool = False
     row_number: str = "row_number() OVER ()"
 
 

@@ -64,9 +64,7 @@ def _solved(
     return found
 
 
-def _eliminated(
-    half: Sequence[int], wanted: Sequence[Sequence[int]], count: int
-) -> list[list[int]] | None:
+def _eliminated(half: Sequence[int], wanted: Sequence[Sequence[int]], count: int) -> list[list[int]] | None:
     """The equations without what is below the diagonal: each row from its diagonal on, then its right sides."""
     values = iter(half)
     rows = [

@@ -187,8 +187,8 @@ def _sums_of(rows: Floats, every: set[int]) -> dict[int, tuple[Floats, Ints]]:
         n_groups = math.lcm(*numbers)
         dealt = [rows[place::n_groups] for place in range(n_groups)]
         sums = np.empty((n_groups, rows.shape[1], rows.shape[1]))
-        for group, room in zip(dealt, sums, strict=True):
-            np.matmul(group.T, group, out=room)
+        for group, into in zip(dealt, sums, strict=True):
+            np.matmul(group.T, group, out=into)
         sizes = np.array([len(group) for group in dealt])
         for count in numbers:
             shape = (n_groups // count, count)
@@ -291,18 +291,18 @@ def _leverage(single: _Singles, count: int, *, is_rough: bool) -> Floats:
 def _packed(values: Ints) -> list[Ints]:
     """Fewer columns of which a ``lexsort`` is that of these, for several in one machine word; of ``values.T``."""
     found: list[Ints] = []
-    room = 0
+    taken = 0
     if not len(values):
         return [np.zeros(0, dtype=np.int64)]
     for column in values.T:
         low = int(column.min())
         width = int(column.max()) - low + 1
-        if not found or room * width >= 1 << 62:
+        if not found or taken * width >= 1 << 62:
             found.append(column - low)
-            room = width
+            taken = width
         else:  # later columns are of more weight
-            found[-1] = found[-1] + (column - low) * room
-            room *= width
+            found[-1] = found[-1] + (column - low) * taken
+            taken *= width
     return found
 
 
@@ -356,7 +356,7 @@ class _Singles:
     @property
     def n_rows(self) -> int:
         """Rows."""
-        return self.linear.shape[1]
+        return int(self.linear.shape[1])
 
     @property
     def n_monomials(self) -> int:
@@ -365,9 +365,7 @@ class _Singles:
 
     def rough(self) -> _Singles:
         """The same in half the precision."""
-        return replace(
-            self, linear=self.linear.astype(np.float32), squares=self.squares.astype(np.float32)
-        )
+        return replace(self, linear=self.linear.astype(np.float32), squares=self.squares.astype(np.float32))
 
     def lifted(self, rows: slice) -> Floats | Rough:
         """The monomials of some rows, shape ``(n_monomials, n_rows)``."""

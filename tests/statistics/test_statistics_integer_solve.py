@@ -68,7 +68,9 @@ def test_solutions_and_inverses_are_those_of_fractions(count, more, seed):
     half = [matrix[row][column] for row in range(count) for column in range(row, count)]
 
     def rounded(found):
-        return None if found is None else tuple(math.floor(value * 2**BITS + Fraction(1, 2)) for value in found)
+        return (
+            None if found is None else tuple(math.floor(value * 2**BITS + Fraction(1, 2)) for value in found)
+        )
 
     assert solve_exactly(half, wanted, BITS) == rounded(by_fractions(matrix, wanted))
     units = np.eye(count, dtype=int).tolist()

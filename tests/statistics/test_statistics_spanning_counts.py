@@ -62,9 +62,7 @@ def counted(columns, values, most):
                 continue
             dealt = [rows[deal[place::groups]] for place in range(groups)]
             unions = [np.concatenate(some) for some in combinations(dealt, united)]
-            if all(
-                np.linalg.eigvalsh(each.T @ each / max(1, len(each))).min() > MARGIN for each in unions
-            ):
+            if all(np.linalg.eigvalsh(each.T @ each / max(1, len(each))).min() > MARGIN for each in unions):
                 best = max(best, failing)
     return best
 
