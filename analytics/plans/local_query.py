@@ -190,6 +190,8 @@ def _block(block: BlockSpec, condition: Condition | None, to: Dialect, never_nul
     if block.cell is not None and argument is not None:
         conditions.append(render_condition(in_cell(argument, block.cell), to))
     kept = f" FILTER (WHERE {' AND '.join(conditions)})" if conditions else ""
+    if block.measure is Measure.CELL and to.adds_cells and conditions:
+        return f"COALESCE(SUM(CAST(({' AND '.join(conditions)}) AS BIGINT)), 0)"
     if block.measure is Measure.CELL:
         return f"COUNT(*){kept}"
     if argument is None or block.measure is Measure.UNITS:

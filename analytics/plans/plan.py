@@ -105,9 +105,12 @@ class Plan:
         Returns:
             Statements whose blocks, one statement after the other, are the vector's.
         """
-        return (
-            [self.local_sql] if to is DUCKDB or self.local is None else self.local.statements(to, never_null)
-        )
+        if self.local is None:
+            return [self.local_sql]
+        if to is DUCKDB:
+            # the canonical statement, but for its counts of cells: DuckDB adds zeros and ones in a fifth of the time
+            return self.local.statements(replace(DUCKDB, adds_cells=True))
+        return self.local.statements(to, never_null)
 
     @property
     def n_groups(self) -> int:

@@ -58,6 +58,7 @@ class Dialect:
         row_number: what numbers the rows of a SELECT, in any order.
         is_brief: whether a site's statement says less than the canonical one with the same result: groups by columns in
             place of an index that every row computes, and takes a centre from a sum in place of every row.
+        adds_cells: whether rows of a cell are a sum of zeros and ones, where that is faster than a filtered count.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Dialect:
     types_nulls: bool
     most_columns: int
     summed: str = ""
+    adds_cells: bool = False
     row_number: str = "row_number() OVER ()"
     is_brief: bool = False
 

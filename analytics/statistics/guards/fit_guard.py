@@ -109,8 +109,8 @@ class FitGuard:
 
     def tested(self, rows: Ints) -> Ints:
         """The counts of a site's rows; all rows are the last."""
-        values = rows[:, self.first + 1 :]
-        outcome, only = self._outcome_sets(rows[:, self.first])
+        values = np.asfortranarray(rows[:, self.first + 1 :])  # each column in one piece
+        outcome, only = self._outcome_sets(np.ascontiguousarray(rows[:, self.first]))
         apart = [atoms(column, values[:, place]) for place, column in enumerate(self.covariates)]
         by_column = [
             each
@@ -124,7 +124,7 @@ class FitGuard:
             for other in second
         ]
         sets = [*outcome, *only, *(each for found in apart for each in found), *by_column, *pairs]
-        counts = [int(each.sum()) for each in sets]
+        counts = [int(np.count_nonzero(each)) for each in sets]
         counts += [*self._combinations(rows), *self._spanning(rows), len(rows)]
         return np.array(counts, dtype=np.int64)
 

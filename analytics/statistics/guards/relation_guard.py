@@ -27,7 +27,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Final
 
@@ -43,13 +44,16 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Ints
 
 Floats = npt.NDArray[np.float64]
+Rough = npt.NDArray[np.float32]
 MARGIN: Final = 2.0**-15
 _SHARES: Final = (100, 70, 50, 30, 20, 10)  # hundredths of the threshold that are tried
 _UNITED: Final = (1, 2, 3)  # groups that together have to span
 _MANY: Final = 64  # monomials; with more, fewer unions are tried
 _UNIONS: Final = (300, 60)
 _ROWS: Final = 8  # rows looked at, for each monomial and person of the threshold
-_BLOCK: Final = 4096
+_BLOCK: Final = 1024  # rows whose monomials fit into a core's cache
+_RELATIVE: Final = 1e-12  # of the largest eigenvalue; below it a relation is taken to hold for all
+_MULTIPLE: Final = 30  # groups whose sums of products are kept at a time
 _DEGREE: Final = 2
 _LEVELS: Final = 3  # of a category that makes cells
 
@@ -83,7 +87,7 @@ def spanning_counts(columns: Columns, values: Ints, most: int) -> list[int]:
     cells = _cells([_n_levels(columns[place]) for place in wide])
     if not len(values):
         return [0] * len(cells)
-    ordered = values[np.lexsort(values.T)]
+    ordered = values[np.lexsort(_packed(values))]
     whole = _count(columns, ordered, most)
     if not wide:
         return [whole]
@@ -98,7 +102,7 @@ def spanning_counts(columns: Columns, values: Ints, most: int) -> list[int]:
 
 def n_monomials(columns: Columns) -> int:
     """Monomials of the columns."""
-    return int(monomials(columns, np.zeros((0, len(columns)), dtype=np.int64)).shape[1])
+    return _Singles.of(columns, np.zeros((0, len(columns)), dtype=np.int64)).n_monomials
 
 
 def monomials(columns: Columns, values: Ints) -> Floats:
@@ -108,15 +112,7 @@ def monomials(columns: Columns, values: Ints) -> Floats:
         columns: in the order of the values.
         values: shape ``(n_rows, len(columns))``.
     """
-    single = [_between(column, values[:, place]) for place, column in enumerate(columns)]
-    squares = [
-        (3 * found[0] ** 2 - 1) / 2
-        for found, column in zip(single, columns, strict=True)
-        if _n_steps(column) > 1
-    ]
-    products = [a * b for one, other in combinations(single, 2) for a in one for b in other]
-    parts = [np.ones(len(values)), *(each for found in single for each in found), *squares, *products]
-    return np.stack(parts, axis=1)
+    return np.ascontiguousarray(_Singles.of(columns, values).lifted(slice(None)).T)
 
 
 def design_of(columns: Sequence[GroupColumn], values: Ints) -> Floats:
@@ -129,10 +125,11 @@ def design_of(columns: Sequence[GroupColumn], values: Ints) -> Floats:
     Returns:
         Shape ``(n_rows, 1 + n)``; a category but the first has a column of its own.
     """
-    found = [np.ones(len(values))]
-    for place, column in enumerate(columns):
-        found += _between(column, values[:, place])
-    return np.stack(found, axis=1)
+    linear = _Singles.of(columns, values, has_squares=False).linear
+    found = np.empty((len(values), 1 + len(linear)))
+    found[:, 0] = 1
+    found[:, 1:] = linear.T
+    return found
 
 
 # -- which people --------------------------------------------------------------------------------------------------
@@ -166,33 +163,64 @@ def _count(columns: Columns, values: Ints, most: int) -> int:
     """In how many people each relation fails at least, from groups of rows of which any few span."""
     rows, orders = _looked_at(columns, values, most)
     n_unions = _UNIONS[rows.shape[1] > _MANY]
+    tried = []
+    for share, united in product(_SHARES, _UNITED):
+        failing = -(-most * share // 100)
+        n_groups = failing + united - 1
+        if math.comb(n_groups, united) <= n_unions or united == 1:
+            tried.append((failing, n_groups, united))
     found = 0
     for order in orders:
-        dealt: dict[int, tuple[Floats, Ints]] = {}
-        for share, united in product(_SHARES, _UNITED):
-            failing = -(-most * share // 100)
-            n_groups = failing + united - 1
-            if math.comb(n_groups, united) <= n_unions or united == 1:
-                if n_groups not in dealt:
-                    dealt[n_groups] = _sums_of([rows[order[place::n_groups]] for place in range(n_groups)])
-                found = max(found, failing if _any_span(*dealt[n_groups], united) else 0)
+        dealt = _sums_of(rows if order is None else rows[order], {n_groups for _, n_groups, _ in tried})
+        for failing, n_groups, united in tried:
+            found = max(found, failing if _any_span(*dealt[n_groups], united) else 0)
     return found
 
 
-def _sums_of(groups: Sequence[Floats]) -> tuple[Floats, Ints]:
-    """Sums of products and sizes of groups of rows."""
-    return np.stack([group.T @ group for group in groups]), np.array([len(group) for group in groups])
+def _sums_of(rows: Floats, every: set[int]) -> dict[int, tuple[Floats, Ints]]:
+    """Of each number of groups, sums of products and sizes of the groups to which rows are dealt in turn.
+
+    Rows are multiplied once for several numbers of groups: dealt to a common multiple of them.
+    """
+    found = {}
+    for numbers in _with_common_multiple(every):
+        n_groups = math.lcm(*numbers)
+        dealt = [rows[place::n_groups] for place in range(n_groups)]
+        sums = np.empty((n_groups, rows.shape[1], rows.shape[1]))
+        for group, into in zip(dealt, sums, strict=True):
+            np.matmul(group.T, group, out=into)
+        sizes = np.array([len(group) for group in dealt])
+        for count in numbers:
+            shape = (n_groups // count, count)
+            parts = sums.reshape(*shape, *sums.shape[1:]).sum(axis=0), sizes.reshape(shape).sum(axis=0)
+            found[count] = parts
+    return found
+
+
+def _with_common_multiple(every: set[int]) -> list[list[int]]:
+    """The numbers, those together that have a common multiple of at most ``_MULTIPLE``."""
+    found: list[list[int]] = []
+    for count in sorted(every, reverse=True):
+        for numbers in found:
+            if math.lcm(count, *numbers) <= max(_MULTIPLE, numbers[0]):
+                numbers.append(count)
+                break
+        else:
+            found.append([count])
+    return found
 
 
 def _any_span(sums: Floats, sizes: Ints, united: int) -> bool:
     """Whether any so many groups together span."""
-    count = sums.shape[-1]
-    margin = MARGIN * np.eye(count)
     spans = True
     # all of them are looked at, also after one that does not span: how long this takes follows from public numbers
     for some in combinations(range(len(sums)), united):
-        means = sums[list(some)].sum(axis=0) / max(1, int(sizes[list(some)].sum()))
-        spans &= _is_definite(means - margin)
+        mean = sums[some[0]].copy()
+        for place in some[1:]:
+            mean += sums[place]
+        mean /= max(1, int(sizes[list(some)].sum()))
+        mean.reshape(-1)[:: len(mean) + 1] -= MARGIN
+        spans &= _is_definite(mean)
     return spans
 
 
@@ -203,42 +231,155 @@ def _is_definite(matrix: Floats) -> bool:
     """
     from scipy.linalg import lapack
 
-    length = int(lapack.dsytrf_lwork(len(matrix), lower=1)[0])
-    factors, pivots, info = lapack.dsytrf(matrix, lower=1, lwork=length)
+    # its transpose is laid out as Fortran has it, which saves a copy
+    factors, pivots, info = lapack.dsytrf(matrix.T, lower=1, lwork=_work_length(len(matrix)))
     return bool(info == 0 and (pivots >= 0).all() and (np.diagonal(factors) > 0).all())
 
 
-def _looked_at(columns: Columns, values: Ints, most: int) -> tuple[Floats, list[Ints]]:
-    """The monomials of the rows that are looked at, and two orders in which they are dealt."""
+@cache
+def _work_length(size: int) -> int:
+    from scipy.linalg import lapack
+
+    return int(lapack.dsytrf_lwork(size, lower=1)[0])
+
+
+def _looked_at(columns: Columns, values: Ints, most: int) -> tuple[Floats, list[Ints | None]]:
+    """The monomials of the rows that are looked at, and the orders in which they are dealt; None: as they are."""
     count = n_monomials(columns)
-    leverage = np.round(_leverage(columns, values, count), 9)
-    order = np.argsort(-leverage, kind="stable")
     limit = _ROWS * count * most
+    leverage = np.round(_leverage(_Singles.of(columns, values), count, is_rough=len(values) > limit), 9)
+    order = np.argsort(-leverage, kind="stable")
     if len(order) > limit:
         # the half that relations tell apart best, and of the others some at equal distances
         others = order[limit // 2 :]
         order = np.concatenate([order[: limit // 2], others[:: -(-len(others) // (limit // 2))]])
     chosen = values[order]
-    few = [place for place, column in enumerate(columns) if _n_steps(column) <= 1]
-    _, kind, sizes = np.unique(chosen[:, few], axis=0, return_inverse=True, return_counts=True)
-    kind = kind.reshape(-1)
-    by_kind = np.lexsort((np.arange(len(chosen)), kind, sizes[kind]))  # rare kinds are dealt evenly
-    return monomials(columns, chosen), [np.arange(len(chosen)), by_kind]
+    rows = monomials(columns, chosen)
+    few = [place for place, column in enumerate(columns) if -1 < _n_steps(column) <= 1]
+    if not few:
+        return rows, [None]
+    kind = _kinds(chosen[:, few])
+    by_kind = np.lexsort((kind, np.bincount(kind)[kind]))  # rare kinds are dealt evenly
+    return rows, [None, by_kind]
 
 
-def _leverage(columns: Columns, values: Ints, count: int) -> Floats:
-    """Of each row the part that it has at most of the sum of squares of a relation."""
-    starts = range(0, len(values), _BLOCK)
+def _leverage(single: _Singles, count: int, *, is_rough: bool) -> Floats:
+    """Of each row the part that it has at most of the sum of squares of a relation; with ``is_rough`` to six digits.
+
+    They say which people are looked at and in which order, no more: groups span or not whatever is looked at.
+    """
+    blocks = [slice(start, start + _BLOCK) for start in range(0, single.n_rows, _BLOCK)]
     whole = np.zeros((count, count))
-    for start in starts:
-        block = monomials(columns, values[start : start + _BLOCK])
-        whole += block.T @ block
-    inverse = np.linalg.pinv(whole, rcond=1e-12, hermitian=True)
-    found = np.zeros(len(values))
-    for start in starts:
-        block = monomials(columns, values[start : start + _BLOCK])
-        found[start : start + _BLOCK] = ((block @ inverse) * block).sum(axis=1)
+    for block in blocks:
+        lifted = single.lifted(block)
+        whole += lifted @ lifted.T
+    values, vectors = np.linalg.eigh(whole)
+    is_kept = values > values.max(initial=0) * _RELATIVE
+    root = vectors[:, is_kept].T / np.sqrt(values[is_kept])[:, np.newaxis]
+    if is_rough:
+        single, root = single.rough(), root.astype(np.float32)
+    found = np.zeros(single.n_rows)
+    for block in blocks:
+        parts = root @ single.lifted(block)
+        found[block] = np.einsum("ij,ij->j", parts, parts)
     return found
+
+
+# -- sorting -------------------------------------------------------------------------------------------------------
+
+
+def _packed(values: Ints) -> list[Ints]:
+    """Fewer columns of which a ``lexsort`` is that of these, for several in one machine word; of ``values.T``."""
+    found: list[Ints] = []
+    taken = 0
+    if not len(values):
+        return [np.zeros(0, dtype=np.int64)]
+    for column in values.T:
+        low = int(column.min())
+        width = int(column.max()) - low + 1
+        if not found or taken * width >= 1 << 62:
+            found.append(column - low)
+            taken = width
+        else:  # later columns are of more weight
+            found[-1] = found[-1] + (column - low) * taken
+            taken *= width
+    return found
+
+
+def _kinds(values: Ints) -> Ints:
+    """Of each row which of the different rows it is, these in the order of their columns, the first of most weight."""
+    keys = _packed(values[:, ::-1])
+    order = np.lexsort(keys)
+    ordered = [key[order] for key in keys]
+    is_new = np.any([np.diff(key) != 0 for key in ordered], axis=0)
+    kind = np.zeros(len(values), dtype=np.int64)
+    kind[order[1:]] = np.cumsum(is_new)
+    return kind
+
+
+# -- monomials -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Singles:
+    """What the monomials are products of.
+
+    Attributes:
+        linear: columns between -1 and 1, shape ``(n_linear, n_rows)``.
+        ends: of each of them, where the next column of the fit begins.
+        squares: of numbers, shape ``(n_numbers, n_rows)``.
+    """
+
+    linear: Floats | Rough
+    ends: tuple[int, ...]
+    squares: Floats | Rough
+
+    @classmethod
+    def of(cls, columns: Columns, values: Ints, *, has_squares: bool = True) -> _Singles:
+        """Those of rows, as ``monomials`` takes them."""
+        linear: list[Floats] = []
+        squares: list[Floats] = []
+        ends: list[int] = []
+        for place, column in enumerate(columns):
+            found = _between(column, values[:, place])
+            linear += found
+            ends += [len(linear)] * len(found)
+            if has_squares and _n_steps(column) > 1:
+                squares.append((3 * found[0] ** 2 - 1) / 2)
+        empty = np.zeros((0, len(values)))
+        return cls(
+            linear=np.stack(linear) if linear else empty,
+            ends=tuple(ends),
+            squares=np.stack(squares) if squares else empty,
+        )
+
+    @property
+    def n_rows(self) -> int:
+        """Rows."""
+        return int(self.linear.shape[1])
+
+    @property
+    def n_monomials(self) -> int:
+        """Monomials."""
+        return 1 + len(self.linear) + len(self.squares) + sum(len(self.linear) - end for end in self.ends)
+
+    def rough(self) -> _Singles:
+        """The same in half the precision."""
+        return replace(self, linear=self.linear.astype(np.float32), squares=self.squares.astype(np.float32))
+
+    def lifted(self, rows: slice) -> Floats | Rough:
+        """The monomials of some rows, shape ``(n_monomials, n_rows)``."""
+        linear, squares = self.linear[:, rows], self.squares[:, rows]
+        found = np.empty((self.n_monomials, linear.shape[1]), dtype=linear.dtype)
+        found[0] = 1
+        place = 1
+        for part in (linear, squares):
+            found[place : place + len(part)] = part
+            place += len(part)
+        for one, end in zip(linear, self.ends, strict=True):
+            np.multiply(one, linear[end:], out=found[place : place + len(linear) - end])
+            place += len(linear) - end
+        return found
 
 
 # -- one column ----------------------------------------------------------------------------------------------------
@@ -251,7 +392,13 @@ def _between(column: GroupColumn | Places, values: Ints) -> list[Floats]:
     if isinstance(column, BooleanColumn):
         return [values.astype(np.float64)]
     lower, upper = _ends(column)
-    return [(2 * values - lower - upper) / (upper - lower)] if upper > lower else []
+    if upper <= lower:
+        return []
+    found = values.astype(np.float64)
+    found *= 2
+    found -= lower + upper  # whole numbers until the last step
+    found /= upper - lower
+    return [found]
 
 
 def _n_levels(column: GroupColumn | Places) -> int:

@@ -7,6 +7,7 @@ Source:      elimination without fractions: E. H. Bareiss, Mathematics of Comput
 
 from __future__ import annotations
 
+from operator import mul
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,31 +25,14 @@ def solve_exactly(half: Sequence[int], wanted: Sequence[int], bits: int) -> tupl
     Returns:
         The solution, rounded to integers of ``2^-bits``; None where the matrix is not positive definite.
     """
-    count = len(wanted)
-    rows = [[*row, value] for row, value in zip(symmetric(half, count), wanted, strict=True)]
-    before = 1
-    for step in range(count):
-        pivot = rows[step][
-            step
-        ]  # the leading minor, which is positive for every step or the matrix is not definite
-        if pivot <= 0:
-            return None
-        for place in range(count):
-            if place != step:
-                factor = rows[place][step]
-                rows[place] = [
-                    (pivot * value - factor * other) // before
-                    for value, other in zip(rows[place], rows[step], strict=True)
-                ]
-        before = pivot
-    # every diagonal entry is now the determinant
-    return tuple(((row[count] << (bits + 1)) + before) // (2 * before) for row in rows)
+    found = _solved(half, [wanted], len(wanted), bits)
+    return found[0] if found else None
 
 
 def inverse(half: Sequence[int], count: int, bits: int) -> list[tuple[int, ...]]:
     """The inverse of a positive definite matrix, given by its upper half, in integers of ``2^-bits``; else nothing."""
     units = [[int(place == row) for place in range(count)] for row in range(count)]
-    return [found for unit in units if (found := solve_exactly(half, unit, bits)) is not None]
+    return _solved(half, units, count, bits) or []
 
 
 def symmetric(half: Sequence[int], count: int) -> list[list[int]]:
@@ -59,3 +43,45 @@ def symmetric(half: Sequence[int], count: int) -> list[list[int]]:
         for column in range(row, count):
             found[row][column] = found[column][row] = next(values)
     return found
+
+
+def _solved(
+    half: Sequence[int], wanted: Sequence[Sequence[int]], count: int, bits: int
+) -> list[tuple[int, ...]] | None:
+    """The solution of each right side; None where the matrix is not positive definite."""
+    upper = _eliminated(half, wanted, count)
+    if upper is None:
+        return None
+    whole = upper[-1][0] if count else 1  # the determinant
+    found = []
+    for side in range(len(wanted)):
+        scaled = [0] * count  # the determinant times the solution: integers, by Cramer's rule
+        for place in reversed(range(count)):
+            row = upper[place]
+            known = sum(map(mul, row[1 : count - place], scaled[place + 1 :]))
+            scaled[place] = (whole * row[count - place + side] - known) // row[0]
+        found.append(tuple(((value << (bits + 1)) + whole) // (2 * whole) for value in scaled))
+    return found
+
+
+def _eliminated(half: Sequence[int], wanted: Sequence[Sequence[int]], count: int) -> list[list[int]] | None:
+    """The equations without what is below the diagonal: each row from its diagonal on, then its right sides."""
+    values = iter(half)
+    rows = [
+        [*(next(values) for _ in range(place, count)), *(side[place] for side in wanted)]
+        for place in range(count)
+    ]
+    before = 1
+    for step, chosen in enumerate(rows):
+        # the leading minor, which is positive for every step or the matrix is not definite
+        if (pivot := chosen[0]) <= 0:
+            return None
+        for place in range(step + 1, count):
+            # what is left of the matrix stays symmetric: its column is the chosen row
+            factor = chosen[place - step]
+            rows[place] = [
+                (pivot * value - factor * other) // before
+                for value, other in zip(rows[place], chosen[place - step :], strict=True)
+            ]
+        before = pivot
+    return rows

@@ -59,6 +59,7 @@ SUMMARY: Final = (
     "generalised linear models: logistic, probit, cloglog, poisson, gamma and gaussian regression"
 )
 _FIRST: Final = 1  # of the rows' columns: unit, outcome, covariates, exposure
+_BLOCK: Final = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,11 +377,14 @@ class Glm(NewtonFit):
         return design, *self.family.row_figures(design @ point, y, exposure)
 
     def row_sums(self, rows: Ints, point: Floats) -> Floats:
-        """See ``NewtonFit``."""
-        design, score, weight, extras = self._rows(rows, point)
-        curvature = (design * weight[:, np.newaxis]).T @ design
+        """See ``NewtonFit``; by blocks that a core's cache holds."""
         upper = np.triu_indices(self.n_parameters)
-        return np.concatenate([design.T @ score, curvature[upper], extras.sum(axis=1) / UNIT])
+        found = np.zeros(self.n_sums)
+        for start in range(0, len(rows), _BLOCK):
+            design, score, weight, extras = self._rows(rows[start : start + _BLOCK], point)
+            curvature = (design * weight[:, np.newaxis]).T @ design
+            found += np.concatenate([design.T @ score, curvature[upper], extras.sum(axis=1) / UNIT])
+        return found
 
     def _exposed(self, rows: Ints) -> Floats:
         """The exposure of rows, as a part of the largest."""
