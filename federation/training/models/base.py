@@ -52,6 +52,7 @@ class Model(ABC):
         row_bound: most that one row adds to a coordinate of its unit's vector, a whole number; without a clip it
             bounds the sums.
         learning_rate: of a task that names none, and of every run without noise.
+        has_deviance: whether its outcome is a count whose Poisson deviance an evaluation reports.
         may_exceed_rows: whether it may have more parameters than the tables may have rows.
         options: parameters of a task that this model alone knows.
     """
@@ -61,6 +62,7 @@ class Model(ABC):
     has_classes: ClassVar[bool]
     row_bound: ClassVar[int] = 1
     learning_rate: ClassVar[Fraction]
+    has_deviance: ClassVar[bool] = False
     may_exceed_rows: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Option]] = {}
 
