@@ -37,7 +37,16 @@ def test_the_code_of_a_page_runs(page, capsys):
         exec(compile(block, page, "exec"), space)  # noqa: S102
 
 
-@pytest.mark.parametrize("name", ["joint_statistics", "association_rules", "logistic_regression"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "joint_statistics",
+        "association_rules",
+        "logistic_regression",
+        pytest.param("thyroid", marks=pytest.mark.slow),
+        pytest.param("rehabilitation", marks=pytest.mark.slow),
+    ],
+)
 def test_an_example_runs(name):
     done = subprocess.run([sys.executable, ROOT / "examples" / f"{name}.py"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
