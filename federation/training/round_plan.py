@@ -216,6 +216,7 @@ class RunPlan:
             options=dict(self.task.options),
             is_private=not self.task.exact,
             n_head=self.model.n_head(self.encoding),
+            norms=self.model.norms(self.encoding),
         )
 
     def start(self) -> Descent:

@@ -44,6 +44,7 @@ def test_the_code_of_a_page_runs(page, capsys):
         "association_rules",
         "logistic_regression",
         pytest.param("thyroid", marks=pytest.mark.slow),
+        pytest.param("gradient_inversion", marks=pytest.mark.slow),
         pytest.param("rehabilitation", marks=pytest.mark.slow),
     ],
 )

@@ -117,7 +117,8 @@ class PolicyValue(FigureTable):
             )
             raise InvalidRequestError(parameter="policies", reason=reason)
         places = np.indices(shape)[names.index(column)].ravel()
-        return np.array([known.index(arm) for arm in asked])[places]
+        given: npt.NDArray[np.intp] = np.array([known.index(arm) for arm in asked])[places]
+        return given
 
     def answer(self, cells: Floats, law: NoiseLaw | None, opened: Ints) -> TableAnswer:
         """See ``FigureTable``; besides each value its difference from the observed one."""

@@ -84,6 +84,11 @@ class Model(ABC):
         """Return how many parameters at the end are the head: the last layer, or the intercepts."""
         return self.n_intercepts(encoding)
 
+    def norms(self, encoding: Encoding) -> tuple[tuple[int, int], ...]:
+        """Return where the intercepts of hidden layers and all normalisation stand: ranges of parameters; none by default."""
+        del encoding
+        return ()
+
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters: zero, or made from the sizes, so that no request chooses the first point (P16)."""
         return (0,) * self.size(encoding)
