@@ -82,10 +82,7 @@ class FederatedModel:
         aggregation: Literal["paillier", "shares"] = PAILLIER,
         **options: Any,
     ) -> None:
-        """Keep the parameters; they are checked by ``fit``. ``exact=True`` needs ``epsilon=None``.
-
-        ``aggregation="shares"``: the sites add up among themselves, without aggregator and key holder.
-        """
+        """Keep the parameters, which ``fit`` checks. ``exact=True`` needs ``epsilon=None``; ``aggregation="shares"`` no helper."""
         self.epsilon, self.exact = epsilon, exact
         self.rounds, self.clip_norm = rounds, clip_norm
         self.learning_rate = learning_rate
@@ -317,11 +314,7 @@ class FederatedModel:
 
     @property
     def outcome_feature(self) -> Feature:
-        """The outcome's column as the model was fitted on it.
-
-        Raises:
-            InvalidRequestError: not fitted.
-        """
+        """The outcome's column as the model was fitted on it; errors as ``predict``."""
         return self._fitted().outcome
 
     def check_encoding(self, encoding: Encoding) -> None:
@@ -331,7 +324,7 @@ class FederatedModel:
             ConfigError: names, bounds, domains or the outcome's classes or bounds differ.
         """
         own = self._fitted()
-        if own.features != encoding.features or _scale(own.outcome) != _scale(encoding.outcome):
+        if own.features != encoding.features or own.outcome.scale != encoding.outcome.scale:
             raise ConfigError(mistakes=["model: was fitted on columns with other bounds or domains"])
 
     def _model(self) -> Model:
@@ -424,11 +417,6 @@ class FederatedLogisticRegression(FederatedClassifier):
             self._parameters
         )
         return scores
-
-
-def _scale(outcome: Feature) -> tuple[object, ...]:
-    """Return the public facts by which an outcome is encoded; its name is not one of them."""
-    return (outcome.classes, outcome.lower, outcome.upper, outcome.resolution)
 
 
 @cache
