@@ -82,7 +82,7 @@ class FederatedModel:
         aggregation: Literal["paillier", "shares"] = PAILLIER,
         **options: Any,
     ) -> None:
-        """Keep the parameters, which ``fit`` checks. ``exact=True`` needs ``epsilon=None``; ``aggregation="shares"`` no helper."""
+        """Keep the parameters; ``fit`` checks them. ``exact=True`` needs ``epsilon=None``, ``aggregation="shares"`` no helper."""
         self.epsilon, self.exact = epsilon, exact
         self.rounds, self.clip_norm = rounds, clip_norm
         self.learning_rate = learning_rate
