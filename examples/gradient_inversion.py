@@ -1,11 +1,12 @@
 """What an update gives away: one image of a hospital, computed back from its gradient, with and without protection.
 
-Writes docs/pictures/gradient-inversion.svg (needs matplotlib). Each of four hospitals trains on one 8 x 8 image (scikit-learn's
+Writes build/gradient-inversion.svg, or the file named (needs matplotlib). Each of four hospitals trains on one 8 x 8 image (scikit-learn's
 digits); the network has one hidden layer. A hidden unit's weights get the image times the slope of its intercept, so whoever
 reads one exact update divides one by the other and has the image (Geiping and others, NeurIPS 2020). Gradients, clip, grid
 and noise are those of the product; a masked update is uniform to all but its site and is drawn as such.
 """
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from federation.training.optimizer import MODEL_BITS
 from federation.training.task import TrainingTask
 from privacy_accounting.noise import SystemSource
 
-OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "gradient-inversion.svg"
+OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "build/gradient-inversion.svg")
 PIXELS = [f"p{place}" for place in range(64)]
 HIDDEN, SITES = 8, ("a", "b", "c", "d")
 COLUMNS = {name: {"type": "numeric", "lower": 0, "upper": 16, "resolution": 1} for name in PIXELS}
@@ -72,6 +73,7 @@ def main():
         axis.axis("off")
         near = np.corrcoef(image.ravel(), digits.images[0].ravel())[0, 1]
         print(f"{' '.join(title.split()):40} correlation with the image {near:+.2f}")
+    OUT.parent.mkdir(exist_ok=True)
     figure.savefig(OUT, metadata={"Date": None}, bbox_inches="tight")
 
 
