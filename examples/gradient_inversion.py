@@ -1,6 +1,8 @@
 """What an update gives away: one image of a hospital, computed back from its gradient, with and without protection.
 
-Writes build/gradient-inversion.svg, or the file named (needs matplotlib). Each of four hospitals trains on one 8 x 8 image (scikit-learn's
+Writes build/gradient-inversion.svg, or the file named (needs matplotlib).
+
+Each of four hospitals trains on one 8 x 8 image (scikit-learn's
 digits); the network has one hidden layer. A hidden unit's weights get the image times the slope of its intercept, so whoever
 reads one exact update divides one by the other and has the image (Geiping and others, NeurIPS 2020). Gradients, clip, grid
 and noise are those of the product; a masked update is uniform to all but its site and is drawn as such.
