@@ -29,7 +29,7 @@ REPORTS = {
 
 def reports(seed: int, n_people: int = 1500) -> pd.DataFrame:
     """Each prescription is a row, and so is the event that comes up to 40 days after it."""
-    generator, rows = np.random.default_rng(seed), []  # noqa: TID251  made-up people
+    generator, rows = np.random.default_rng(seed), []
     for person in range(n_people):
         day = int(generator.integers(0, 300))
         for drug in generator.choice(DRUGS, generator.integers(1, 4)):

@@ -60,6 +60,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "ols": "regression.ols.Ols",
     "partial_correlation": "association.partial_correlation.PartialCorrelation",
     "pca": "structure.pca.Pca",
+    "policy_value": "causal.policy_value.PolicyValue",
     "quantile": "location.quantile.Quantile",
     "quality": "profiles.quality.Quality",
     "ridge": "regression.ridge.Ridge",

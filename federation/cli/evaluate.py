@@ -25,30 +25,30 @@ if TYPE_CHECKING:
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - every one an option of its own
-    model: Annotated[Path, typer.Argument(help="A model of classes that crossward train wrote.")],
+    model: Annotated[Path, typer.Argument(help="A model that crossward train wrote.")],
     consortium: ConsortiumFile,
     table: Annotated[str, typer.Option("--table", help="A table with the model's features.")],
-    target: Annotated[str, typer.Option("--target", help="The column with the true class.")],
+    target: Annotated[str, typer.Option("--target", help="The column with the truth.")],
     epsilon: Annotated[str, typer.Option("--epsilon", help="What it costs, once for all metrics.")],
     metric: Annotated[
         list[str] | None,
         typer.Option(
             "--metric",
-            help="accuracy (if left out); repeatable; for two classes roc_auc, brier, sensitivity, specificity, calibration.",
+            help="Repeatable. Classes: accuracy (if left out); of two also roc_auc, brier, sensitivity, specificity, "
+            "calibration. Numbers: rmse (if left out), mae, r2, bias, calibration; of counts also mean_deviance.",
         ),
     ] = None,
     purpose: Purpose = "analysis",
     identity: IdentityFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a trained model over all sites, by one noisy histogram of its scores."""
+    """Evaluate a trained model over all sites, by one noisy histogram of its scores or sums of its residuals."""
     from federation.training.model_file import load_model
 
     trained, price = load_model(model), positive_decimal(epsilon, name="epsilon")
-    metrics = metric or ["accuracy"]
     with open_session(consortium, identity) as session:
         found = session.evaluate(
-            trained, table=table, target=target, epsilon=price, metrics=metrics, purpose=purpose
+            trained, table=table, target=target, epsilon=price, metrics=metric, purpose=purpose
         )
     if as_json:
         print_json(_document(found))
@@ -79,6 +79,7 @@ def _words(value: object) -> str:
         return f"{value:.4f}"
     if isinstance(value, list):
         return "; ".join(
-            f"predicted {_words(row['predicted'])}, observed {_words(row['observed'])}" for row in value
+            ", ".join(f"{name} {_words(figure)}" for name, figure in row.items() if name != "rows")
+            for row in value
         )
     return "too few for this epsilon"

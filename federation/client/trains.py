@@ -113,21 +113,22 @@ class Trains:
         table: str,
         target: str,
         epsilon: float | str | Fraction,
-        metrics: Sequence[str] = ("accuracy",),
+        metrics: Sequence[str] | None = None,
         purpose: str = "analysis",
     ) -> Evaluation:
-        """Evaluate a trained model over all sites' rows, by one noisy histogram of its scores by class.
+        """Evaluate a trained model over all sites' rows, by one noisy histogram of its scores, or by sums of its residuals.
 
         Visible to: as ``train``; the sites see the model's parameters too.
         Cost: ``epsilon`` of the training budget, once for all metrics.
 
         Args:
-            model: fitted, of classes.
+            model: fitted.
             table: of the schema, with the model's features.
-            target: the true class's column.
+            target: the column with the truth.
             epsilon: price.
-            metrics: ``accuracy``; of two classes also ``roc_auc``, ``brier``, ``sensitivity``, ``specificity`` and
-                ``calibration``.
+            metrics: of classes ``accuracy``; of two classes also ``roc_auc``, ``brier``, ``sensitivity``, ``specificity``
+                and ``calibration``; of a number ``rmse``, ``mae``, ``r2``, ``bias`` and ``calibration``, of a count also
+                ``mean_deviance``. By default ``accuracy``, of a number ``rmse``.
             purpose: as entered in the ledger.
 
         Returns:
@@ -137,8 +138,9 @@ class Trains:
             ConfigError: a metric or a column does not exist, or the table's columns are others than the model's. Besides as
                 ``train``.
         """
-        from federation.training.evaluation import evaluated, evaluation_task
+        from federation.training.evaluation import default_metrics, evaluated, evaluation_task
 
+        metrics = default_metrics(model) if metrics is None else metrics
         task = evaluation_task(
             model, table=table, target=target, epsilon=epsilon, metrics=metrics, purpose=purpose
         )

@@ -22,5 +22,6 @@ scores              figures of predictions on the caller's own rows
 estimators          trained models with the habits of scikit-learn, such as ``FederatedLogisticRegression``
 own_models          what a strategy that keeps a state leaves at a site, for the site's own people
 model_file          reads a saved model of any kind
-evaluation          figures of a model over all sites' rows, from one noisy histogram
+figures/            figures of merit that are made of opened sums
+evaluation          figures of a model over all sites' rows, from one noisy release
 """

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ from federation.training.optimizer import floats_of
 from federation.training.options import read_options
 from federation.training.scores import accuracy, determination, deviance_explained
 from federation.training.strategies.registry import DEFAULT_STRATEGY
-from federation.training.task import TrainingTask, declared_options, default_rate
+from federation.training.task import PAILLIER, TrainingTask, declared_options, default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,15 +79,16 @@ class FederatedModel:
         report_loss: bool = False,
         purpose: str = "analysis",
         strategy: str = DEFAULT_STRATEGY,
+        aggregation: Literal["paillier", "shares"] = PAILLIER,
         **options: Any,
     ) -> None:
-        """Keep the parameters; they are checked by ``fit``. ``exact=True`` needs ``epsilon=None``."""
+        """Keep the parameters; ``fit`` checks them. ``exact=True`` needs ``epsilon=None``, ``aggregation="shares"`` no helper."""
         self.epsilon, self.exact = epsilon, exact
         self.rounds, self.clip_norm = rounds, clip_norm
         self.learning_rate = learning_rate
         self.l2, self.momentum, self.expected_units = l2, momentum, expected_units
         self.report_loss, self.purpose = report_loss, purpose
-        self.strategy, self.options = strategy, options
+        self.strategy, self.aggregation, self.options = strategy, aggregation, options
 
     @classmethod
     def _names(cls) -> tuple[str, ...]:
@@ -225,6 +226,8 @@ class FederatedModel:
         params = self.get_params()
         if self.strategy == DEFAULT_STRATEGY:
             del params["strategy"]  # files from before there were other strategies have none
+        if self.aggregation == PAILLIER:
+            del params["aggregation"]
         document = {
             "format": self._model().file_format,
             "params": params,
@@ -309,14 +312,19 @@ class FederatedModel:
         own = {name: value for name, value in self.options.items() if name in MODELS[self.model_name].options}
         return tuple(feature.name for feature in encoding.features), self._parameters, own
 
+    @property
+    def outcome_feature(self) -> Feature:
+        """The outcome's column as the model was fitted on it; errors as ``predict``."""
+        return self._fitted().outcome
+
     def check_encoding(self, encoding: Encoding) -> None:
         """Check that a table's columns are those that the model was fitted on.
 
         Raises:
-            ConfigError: names, bounds, domains or the outcome's classes differ.
+            ConfigError: names, bounds, domains or the outcome's classes or bounds differ.
         """
         own = self._fitted()
-        if own.features != encoding.features or own.outcome.classes != encoding.outcome.classes:
+        if own.features != encoding.features or own.outcome.scale != encoding.outcome.scale:
             raise ConfigError(mistakes=["model: was fitted on columns with other bounds or domains"])
 
     def _model(self) -> Model:

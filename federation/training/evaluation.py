@@ -1,8 +1,9 @@
-"""Figures of a trained model over all sites' rows, from one noisy histogram of its scores by class.
+"""Figures of a trained model over all sites' rows, from one noisy histogram of its scores or the sums of its residuals.
 
 Layer:       federation.training.evaluation, above estimators. On the analyst's machine; pure numpy.
-Terms:       a *cell* is a class and a bin (``models.score_histogram``). The *noise error* of a figure is its standard
-             deviation by the noise alone, to first order, from the public variance of a cell.
+Terms:       a *cell* is a class and a bin (``models.score_histogram``), or a sum (``models.residual_sums``). The *noise
+             error* of a figure is its standard deviation by the noise alone, to first order, from the public variance of a
+             cell.
 Guarantees:  figures are made of the opened histogram, so that any number of them costs nothing more. Figures lie in their
              public range; one that the noise leaves without a class is None.
 Accuracy:    scores are known to a twentieth: equal bins count as half in the area under the curve, and a calibration is
@@ -21,6 +22,9 @@ import numpy as np
 from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
 from federation.training.features import BINARY, Floats
+from federation.training.figures.regression import regression_figures
+from federation.training.models.registry import MODELS
+from federation.training.models.residual_sums import scale_of_rows
 from federation.training.models.score_histogram import N_BINS
 from federation.training.rounds.round_plan import GRID
 from federation.training.task import TrainingTask
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from federation.training.estimators import FederatedModel
+    from federation.training.features import Feature
+    from federation.training.models.base import Model
     from federation.training.running.outcome import Outcome
 
 _HALF: Final = N_BINS // 2
@@ -43,9 +49,10 @@ class Evaluation:
     Attributes:
         metrics: the figures that were asked for, by name; None where the noise leaves no class.
         noise_errors: standard deviation of each figure that is a number, by the noise.
-        counts: the noisy histogram, shape ``(n_classes, n_bins)``.
+        counts: the noisy histogram, shape ``(n_classes, n_bins)``; of a model of a number the noisy sums, shape ``(14,)``
+            or ``(15,)``.
         noise: standard deviation of one cell.
-        classes: of the model, in the order of ``counts``.
+        classes: of the model, in the order of ``counts``; none for a model of a number.
         epsilon: spent.
         outcome: of the run.
     """
@@ -72,6 +79,11 @@ class Evaluation:
         return points
 
 
+def default_metrics(model: FederatedModel) -> tuple[str, ...]:
+    """Return the figures of an evaluation that names none."""
+    return ("accuracy",) if MODELS[model.model_name].has_classes else ("rmse",)
+
+
 def evaluation_task(
     model: FederatedModel,
     *,
@@ -86,22 +98,17 @@ def evaluation_task(
     Args:
         model: fitted.
         table: of the schema.
-        target: the true class's column.
+        target: the column with the truth.
         epsilon: price.
         metrics: names of figures.
         purpose: as entered in the ledger.
 
     Raises:
-        ConfigError: a figure does not exist or is not one of this model, or the model is none of classes.
+        ConfigError: a figure does not exist or is not one of this model.
         InvalidRequestError: the model is not fitted.
     """
     names, parameters, options = model.evaluated()
-    classes = getattr(model, "classes_", None)
-    if classes is None:
-        raise ConfigError(
-            mistakes=[f"model: {model.model_name} has no classes, and only these are evaluated over sites"]
-        )
-    known = [name for name, each in _METRICS.items() if len(classes) == BINARY or not each.is_binary]
+    known = list(_figures(MODELS[model.model_name], model.outcome_feature))
     unknown = [name for name in metrics if name not in known]
     if unknown or not metrics:
         raise ConfigError(mistakes=[f"metrics: must be some of {', '.join(known)}"])
@@ -119,7 +126,7 @@ def evaluation_task(
 
 
 def evaluated(outcome: Outcome, metrics: Sequence[str]) -> Evaluation:
-    """Make the figures of an opened histogram.
+    """Make the figures of an opened histogram, or of opened sums.
 
     Args:
         outcome: of an evaluation's run.
@@ -127,12 +134,16 @@ def evaluated(outcome: Outcome, metrics: Sequence[str]) -> Evaluation:
     """
     plan = outcome.plan
     classes = plan.encoding.outcome.classes
-    counts = np.array(outcome.model.parameters, np.float64).reshape(len(classes), -1) / GRID
+    model = MODELS[plan.task.model]
+    figures = _figures(model, plan.encoding.outcome)
+    unit = 1 / GRID if classes else scale_of_rows(model) / GRID
+    opened = np.array(outcome.model.parameters, np.float64) * unit
+    counts = opened.reshape(len(classes), -1) if classes else opened
     planned = plan.attempt(run="noise", round_number=0, attempt=0, cohort=outcome.history[0].cohort)
-    noise = math.sqrt(planned.sigma2_local * len(planned.manifest.cohort)) / GRID
-    found = {name: _METRICS[name].of(counts) for name in metrics}
+    noise = math.sqrt(planned.sigma2_local * len(planned.manifest.cohort)) * unit
+    found = {name: figures[name](counts) for name in metrics}
     errors = {
-        name: noise * _slope(_METRICS[name].of, counts)
+        name: noise * _slope(figures[name], counts)
         for name, value in found.items()
         if isinstance(value, float)
     }
@@ -213,6 +224,14 @@ _METRICS: Final = {
     "specificity": _Metric(_rate(0, above=False)),
     "calibration": _Metric(_calibration),
 }
+
+
+def _figures(model: Model, outcome: Feature) -> dict[str, Callable[[Floats], Any]]:
+    """Return the figures of a model by name, as functions of what is opened."""
+    if not outcome.classes:
+        return regression_figures(model, outcome)
+    is_binary = len(outcome.classes) == BINARY
+    return {name: each.of for name, each in _METRICS.items() if is_binary or not each.is_binary}
 
 
 def _slope(figure: Callable[[Floats], float | None], counts: Floats) -> float:

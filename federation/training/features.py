@@ -68,6 +68,11 @@ class Feature:
         return (False, True) if self.kind == "boolean" else self.domain
 
     @property
+    def scale(self) -> tuple[object, ...]:
+        """The public facts by which it is encoded; its name is not one of them."""
+        return (self.classes, self.lower, self.upper, self.resolution)
+
+    @property
     def is_constant(self) -> bool:
         """Whether its public facts allow one value only."""
         return self.kind == "categorical" and len(self.domain) < BINARY

@@ -135,8 +135,8 @@ class TrainingTask(BaseModel):
         purpose: as entered in the ledger.
         aggregation: how updates are added up: "paillier" by aggregator and key holder, "shares" by the sites among
             themselves, which needs no helper. The sums are the same integers.
-        evaluate: parameters of a trained model, in units of ``2**-32``: its scores are counted by class, in one round, and
-            nothing is trained; ``session.evaluate`` asks for it.
+        evaluate: parameters of a trained model, in units of ``2**-32``: its scores are counted by class, or its residuals
+            added up, in one round, and nothing is trained; ``session.evaluate`` asks for it.
         options: parameters that this model or this strategy alone knows, all of them with their values; a task names
             them beside its other parameters.
     """

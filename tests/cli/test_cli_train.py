@@ -115,6 +115,26 @@ def test_cli_evaluate_a_model_from_its_file(ran, session, monkeypatch, tmp_path)
     assert spent(session) == before
 
 
+def test_cli_evaluate_a_model_of_a_number(ran, session, monkeypatch, tmp_path):
+    from federation.cli import evaluate
+
+    monkeypatch.setattr(evaluate, "open_session", lambda *_: nullcontext(session))
+    out = tmp_path / "model.json"
+    told = ran('model = "linear_regression"\nepsilon = 0.1\nrounds = 2\n', "--out", out, target="thalach")
+    assert told.code == 0, told.err
+    named = ["-c", tmp_path, "--table", "patients", "--target", "thalach", "--epsilon", "0.2"]
+    words = crossward("evaluate", out, *named)
+    assert words.code == 0, words.err
+    assert "rmse: " in words.out
+    told = crossward("evaluate", out, *named, "--metric", "calibration", "--json")
+    assert [set(row) for row in json.loads(told.out)["metrics"]["calibration"]] == [
+        {"predicted", "bias", "rows"}
+    ] * 5
+    assert len(json.loads(told.out)["counts"]) == 14
+    assert "bias" in crossward("evaluate", out, *named, "--metric", "calibration").out
+    assert "metrics: must be some of rmse" in crossward("evaluate", out, *named, "--metric", "accuracy").err
+
+
 def test_cli_an_unaffordable_training_is_refused_before_its_first_round(ran, session):
     """The fault: ten of twenty rounds were run, the budget was gone, and the exit code was 0."""
     before, text = spent(session), "epsilon = 30\nrounds = 20\n"

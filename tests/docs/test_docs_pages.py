@@ -39,7 +39,16 @@ def test_the_code_of_a_page_runs(page, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["joint_statistics", "association_rules", "adverse_drug_events", "logistic_regression"]
+    "name",
+    [
+        "joint_statistics",
+        "association_rules",
+        "adverse_drug_events",
+        "logistic_regression",
+        pytest.param("thyroid", marks=pytest.mark.slow),
+        pytest.param("gradient_inversion", marks=pytest.mark.slow),
+        pytest.param("rehabilitation", marks=pytest.mark.slow),
+    ],
 )
 def test_an_example_runs(name):
     done = subprocess.run([sys.executable, ROOT / "examples" / f"{name}.py"], capture_output=True, text=True)

@@ -52,6 +52,7 @@ class Model(ABC):
         row_bound: most that one row adds to a coordinate of its unit's vector, a whole number; without a clip it
             bounds the sums.
         learning_rate: of a task that names none, and of every run without noise.
+        has_deviance: whether its outcome is a count whose Poisson deviance an evaluation reports.
         may_exceed_rows: whether it may have more parameters than the tables may have rows.
         options: parameters of a task that this model alone knows.
     """
@@ -61,6 +62,7 @@ class Model(ABC):
     has_classes: ClassVar[bool]
     row_bound: ClassVar[int] = 1
     learning_rate: ClassVar[Fraction]
+    has_deviance: ClassVar[bool] = False
     may_exceed_rows: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Option]] = {}
 
@@ -81,6 +83,11 @@ class Model(ABC):
     def n_head(self, encoding: Encoding) -> int:
         """Return how many parameters at the end are the head: the last layer, or the intercepts."""
         return self.n_intercepts(encoding)
+
+    def norms(self, encoding: Encoding) -> tuple[tuple[int, int], ...]:
+        """Return where the intercepts of hidden layers and all normalisation stand: ranges of parameters; none by default."""
+        del encoding
+        return ()
 
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters: zero, or made from the sizes, so that no request chooses the first point (P16)."""

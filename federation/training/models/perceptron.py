@@ -18,7 +18,7 @@ import hashlib
 import math
 from abc import abstractmethod
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
@@ -80,6 +80,11 @@ class Perceptron(Model):
     def n_head(self, encoding: Encoding) -> int:
         """Return the size of the output's layer."""
         return math.prod(self._shapes(encoding)[-1])
+
+    def norms(self, encoding: Encoding) -> tuple[tuple[int, int], ...]:
+        """Return where the intercepts of the hidden layers stand."""
+        ends = list(accumulate(rows * columns for rows, columns in self._shapes(encoding)))
+        return tuple((end - size, end) for end, size in zip(ends, self.hidden, strict=False))
 
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters, the same in every run of these sizes."""

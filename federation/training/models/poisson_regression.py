@@ -28,6 +28,7 @@ class PoissonRegression(GeneralizedLinear):
     name: ClassVar[str] = "poisson_regression"
     file_format: ClassVar[str] = "crossward/poisson-regression/1"
     has_classes: ClassVar[bool] = False
+    has_deviance: ClassVar[bool] = True
     learning_rate: ClassVar[Fraction] = Fraction(2)
     residual_bits: ClassVar[int] = 6
     row_bound: ClassVar[int] = 1 << residual_bits

@@ -32,6 +32,7 @@ from federation.paillier.packing import Layout
 from federation.paillier.validation import FLOOR_BITS
 from federation.training.features import Encoding, encode_table
 from federation.training.models.registry import MODELS
+from federation.training.models.residual_sums import ResidualSums
 from federation.training.models.score_histogram import N_BINS, ScoreHistogram
 from federation.training.optimizer import Descent, UpdateRule, check_integers
 from federation.training.rounds.cohort_rules import buffer_mistakes, cohort_mistakes
@@ -125,11 +126,12 @@ class RunPlan:
 
     @property
     def model(self) -> Model:
-        """The task's model, with its options; in an evaluation the histogram of its scores."""
+        """The task's model, with its options; in an evaluation the histogram of its scores, or the sums of its residuals."""
         model = MODELS[self.task.model].configured(dict(self.task.options))
         if self.task.evaluate is None:
             return model
-        return ScoreHistogram(model, self.encoding, self.task.evaluate)
+        counted = ScoreHistogram if self.encoding.outcome.classes else ResidualSums
+        return counted(model, self.encoding, self.task.evaluate)
 
     @property
     def strategy(self) -> Strategy:
@@ -214,6 +216,7 @@ class RunPlan:
             options=dict(self.task.options),
             is_private=not self.task.exact,
             n_head=self.model.n_head(self.encoding),
+            norms=self.model.norms(self.encoding),
         )
 
     def start(self) -> Descent:
@@ -405,8 +408,8 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
         raise ConfigError(
             mistakes=[f"model: has {size} parameters, and at most {MAX_PARAMETERS} can be trained"]
         )
-    if task.evaluate is not None and (not encoding.outcome.classes or len(task.evaluate) != size):
-        raise ConfigError(mistakes=["evaluate: does not fit a model of classes with these features"])
+    if task.evaluate is not None and len(task.evaluate) != size:
+        raise ConfigError(mistakes=["evaluate: does not fit a model with these features"])
     if task.evaluate is not None and len(encoding.outcome.classes) > N_BINS:
         raise ConfigError(mistakes=[f"evaluate: counts at most {N_BINS} classes"])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)

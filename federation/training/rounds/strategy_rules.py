@@ -28,7 +28,7 @@ def strategy_mistakes(
         shape: of the run.
         sum_length: numbers in a clipped sum.
     """
-    found = strategy.mistakes(shape.rule)
+    found = strategy.mistakes(shape.rule) + strategy.model_mistakes(shape)
     if task.report_loss and not strategy.sends_loss:
         found.append(f"report_loss: {strategy.name} sends no loss, so it has to be left out")
     if task.epsilon is not None and strategy.private_form is None:

@@ -8,6 +8,7 @@ fedavg        each site takes some steps of its own, and the model moves by the 
 fedprox       the same, with local steps that are pulled back
 compressed    the same, with few bits of a part of the moves in each round
 own_heads     the same, with a head that each site keeps
+fedbn         the same, with shifts and normalisation that each site keeps
 collected     the opened sum as it is, for an evaluation
 registry      the strategies by the names that tasks use
 """

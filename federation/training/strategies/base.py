@@ -50,6 +50,7 @@ class RunShape:
         options: of the task.
         is_private: whether the run has an epsilon.
         n_head: parameters at the end that are the model's head.
+        norms: where the model's norms stand: the first parameter of each range, and one past its last.
     """
 
     size: int
@@ -60,6 +61,7 @@ class RunShape:
     options: Mapping[str, Value]
     is_private: bool = False
     n_head: int = 1
+    norms: tuple[tuple[int, int], ...] = ()
 
 
 class ClippedSums(Protocol):
@@ -97,6 +99,11 @@ class Strategy(ABC):
     keeps_state: ClassVar[bool] = False
     learning_rate: ClassVar[Fraction | None] = None
     options: ClassVar[Mapping[str, Option]] = {}
+
+    def model_mistakes(self, shape: RunShape) -> list[str]:
+        """Return why it cannot train a model of this shape."""
+        del shape
+        return []
 
     def mistakes(self, rule: UpdateRule) -> list[str]:
         """Return what a task asks for and this strategy cannot do, each with the parameter's name."""

@@ -34,16 +34,20 @@ class OwnHeads(FedAvg):
         self, shape: RunShape, state: Descent, sums: ClippedSums, kept: Any
     ) -> tuple[Sequence[int], Any]:
         """Take the local steps from the public body and the own head; send the way from the public model."""
-        n_body = shape.size - shape.n_head
-        head = state.parameters[n_body:] if kept is None else kept[n_body:]
-        start = replace(state, parameters=(*state.parameters[:n_body], *head))
+        begun = list(state.parameters)
+        for begin, end in self.kept_ranges(shape) if kept is not None else ():
+            begun[begin:end] = kept[begin:end]
+        start = replace(state, parameters=tuple(begun))
         moves, size, seen = self.moved(shape, start, sums)
-        own = tuple(begin + move for begin, move in zip(start.parameters, moves, strict=True))
+        own = tuple(before + move for before, move in zip(start.parameters, moves, strict=True))
         sent = [(after - before) // MOVE for after, before in zip(own, state.parameters, strict=True)]
         return [*sent, size, *seen[0][shape.size :][: int(shape.has_loss)]], own
 
+    def kept_ranges(self, shape: RunShape) -> tuple[tuple[int, int], ...]:
+        """Return where the parameters stand that each site keeps: the first of each range, and one past its last."""
+        return ((shape.size - shape.n_head, shape.size),)
+
     def step_sentence(self, shape: RunShape) -> str:
         """See ``Strategy``."""
-        return (
-            f"{super().step_sentence(shape)}; each site keeps {shape.n_head} parameters of its own beside it"
-        )
+        n_kept = sum(end - begin for begin, end in self.kept_ranges(shape))
+        return f"{super().step_sentence(shape)}; each site keeps {n_kept} parameters of its own beside it"

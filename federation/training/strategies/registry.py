@@ -11,6 +11,7 @@ from federation.training.strategies.adaptive import Adagrad, Adam, Yogi
 from federation.training.strategies.buffered import Buffered
 from federation.training.strategies.compressed import Compressed
 from federation.training.strategies.fedavg import FedAvg
+from federation.training.strategies.fedbn import FedBN
 from federation.training.strategies.fedprox import FedProx
 from federation.training.strategies.own_heads import OwnHeads
 from federation.training.strategies.sum_gradient import SumGradient
@@ -30,6 +31,7 @@ STRATEGIES: Final[dict[str, Strategy]] = {
         FedProx(),
         Compressed(),
         OwnHeads(),
+        FedBN(),
         Buffered(),
     )
 }

@@ -33,6 +33,12 @@ ASKED = {
     "elastic_net": {"formula": "thalach ~ age + sex", "alpha": 1},
     "fisher_exact": TWO,
     "g_computation": {"exposure": "exang", "outcome": "disease", "confounders": ["sex"]},
+    "policy_value": {
+        "treatment": "exang",
+        "outcome": "disease",
+        "confounders": ["sex"],
+        "policies": ["True"],
+    },
     "g_test": TWO,
     "glm": {"formula": "disease ~ age + sex"},
     "goodness_of_fit": {"column": "age"},

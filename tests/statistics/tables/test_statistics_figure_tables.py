@@ -28,6 +28,12 @@ CASES = {
         None,
     ),
     "fisher_exact": (PAIR, SQUARE, False, None),
+    "policy_value": (
+        {"treatment": "a", "outcome": "b", "confounders": ["c"], "policies": ["a1", "c=a1/a0"]},
+        DEEP,
+        False,
+        None,
+    ),
     "g_test": (PAIR, TREND, False, [[50, 100]] * 3),
     "kendall": (PAIR, TREND, False, [[50, 100]] * 3),
     "ks_test": (

@@ -6,6 +6,7 @@ import pytest
 from training_world import task_of
 
 from federation.errors import CiphertextInvalidError, ConfigError, SiteUnavailableError
+from federation.training.estimators import FederatedLogisticRegression
 from federation.training.rounds.entry_check import terms_of
 from federation.training.rounds.round_plan import plan_run
 from federation.training.running.coordinator import opened_sum
@@ -168,6 +169,21 @@ def test_without_a_key_holder_only_shares_are_planned(made):
         plan_run(task_of(**MADE), schema, terms)
     with_key = made.plan(task_of(**MADE, **SHARES))
     assert plan_run(task_of(**MADE, **SHARES), schema, terms).digest() == with_key.digest()
+
+
+def test_a_class_with_scikit_learns_habits_names_the_way_of_adding_up(alone, tmp_path):
+    columns = {"table": "patients", "features": ["x", "b"], "target": "y"}
+    model = FederatedLogisticRegression(epsilon=2, rounds=2, aggregation="shares").fit(alone, **columns)
+    assert model.task(**columns).question()["aggregation"] == "shares"
+    model.save(tmp_path / "model.json")
+    loaded = FederatedLogisticRegression.load(tmp_path / "model.json")
+    assert loaded.aggregation == model.get_params()["aggregation"] == "shares"
+    # a file of the usual way keeps the bytes that it had before there was another one
+    model.set_params(aggregation="paillier").save(tmp_path / "other.json")
+    assert "aggregation" not in (tmp_path / "other.json").read_text()
+    assert FederatedLogisticRegression.load(tmp_path / "other.json").aggregation == "paillier"
+    with pytest.raises(ConfigError, match="aggregation"):
+        FederatedLogisticRegression(aggregation="sums").task(**columns)
 
 
 def test_a_site_that_all_others_lost_is_an_error_with_its_name(alone):

@@ -240,6 +240,7 @@ def test_p14_an_attempt_under_way_at_a_site_that_restarted_is_lost_and_stays_cha
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # 80 s of the waits alone are those of the synchronous runs
 def test_one_site_five_times_slower_is_as_accurate_in_less_than_half_the_time(heart, record_property):
     """Four real hospitals, each local stage delayed by 0.2 s, one by 1 s; four runs of 20 attempts at epsilon 2 each."""
     delays = dict.fromkeys(SITES, 0.2) | {"switzerland": 1.0}

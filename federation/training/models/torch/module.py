@@ -19,6 +19,7 @@ import importlib.util
 import math
 from abc import abstractmethod
 from fractions import Fraction
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -83,6 +84,13 @@ class TorchClassifier(Model):
     def n_head(self, encoding: Encoding) -> int:
         """Return the size of the last two parameters, the output's weights and intercepts."""
         return sum(math.prod(shape) for shape in self._shapes(encoding)[-BINARY:])
+
+    def norms(self, encoding: Encoding) -> tuple[tuple[int, int], ...]:
+        """Return where the parameters of one dimension stand that are not the head's: intercepts and normalisation."""
+        shapes = self._shapes(encoding)
+        ends = accumulate(map(math.prod, shapes))
+        placed = list(zip(shapes, ends, strict=True))[:-BINARY]
+        return tuple((end - shape[0], end) for shape, end in placed if len(shape) < BINARY)
 
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters, the same in every run of these shapes; the output's weights are 0."""
