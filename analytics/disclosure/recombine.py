@@ -17,12 +17,15 @@ import numpy as np
 from analytics.disclosure.replay import replay
 from analytics.errors import ReleaseRefusedError
 from analytics.mining.finish import finish_mining
+from analytics.mining.private.finish import finish_private
 from smpc.operations.reveal import recombine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.mining.plan import MiningPlan
+    from analytics.mining.private.plan import PrivateMiningPlan
+    from analytics.mining.private.result import PrivateMiningResult
     from analytics.mining.result import MiningResult
     from analytics.plans.plan import Plan
     from analytics.plans.statistic_plan import StatisticPlan
@@ -70,6 +73,23 @@ def recombine_mined(
         ReleaseRefusedError: the sites' answers differ or do not fit together.
     """
     return finish_mining(plan, answers, recombine=recombine, cost=cost, receipt=receipt)
+
+
+def recombine_privately_mined(
+    plan: PrivateMiningPlan,
+    answers: Sequence[bytes],
+    *,
+    cost: Mapping[str, object],
+    receipt: Mapping[str, object],
+) -> PrivateMiningResult:
+    """The recipient's half of a private mining run.
+
+    Visible to: the analyst.
+
+    Raises:
+        ReleaseRefusedError: the sites' answers differ or do not fit together.
+    """
+    return finish_private(plan, answers, recombine=recombine, cost=cost, receipt=receipt)
 
 
 def recombine_statistic(

@@ -168,13 +168,14 @@ class MiningPlan:
             len(self.items),
             max_levels=self.max_levels,
             max_candidates=self.max_candidates,
-            excludes=self._excludes,
+            excludes=self.excludes,
             ancestors=self.ancestors,
             conditions_of=self.conditions_of,
             max_items=self.max_len,
         )
 
-    def _excludes(self, first: int, second: int) -> bool:
+    def excludes(self, first: int, second: int) -> bool:
+        """Whether no basket can hold both items, by the schema alone."""
         return self.items[first].excludes(self.items[second], is_unit=not self.is_one_row)
 
     def to_dict(self) -> dict[str, object]:
@@ -251,6 +252,25 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
         OverflowRiskError: a comparison could leave the ring.
     """
     check_exact_sites(context)
+    if request.max_items_per_unit is not None:
+        reason = "belongs to private mining: give epsilon"
+        raise InvalidRequestError(parameter="max_items_per_unit", reason=reason)
+    plan = bind_items(request, schema, context)
+    items, ancestors, table = plan.items, plan.ancestors, plan.table
+    if plan.is_guarded and plan.max_levels > MAX_CUBE_ITEMS:
+        plan = replace(plan, max_levels=MAX_CUBE_ITEMS)
+    if plan.is_guarded:
+        check_apart(items, is_unit=not plan.counts_rows)
+        plan = replace(plan, rests=rests_of(items, ancestors, table, is_exclusive=plan.is_one_row))
+    if plan.comparison_bits > RING_BITS:
+        raise OverflowRiskError(
+            figure="the support threshold", bits=plan.comparison_bits, limit_bits=RING_BITS
+        )
+    return plan
+
+
+def bind_items(request: MiningRequest, schema: Schema, context: PlanContext) -> MiningPlan:
+    """Bind a request's items to the schema, without what exact answers need; errors as ``make_mining_plan``."""
     table = schema.table(request.table)
     if table is None:
         raise InvalidRequestError(parameter="table", reason="is not one of this consortium")
@@ -260,7 +280,7 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
         reason = f"must be at least the number of items, {len(items)}"
         raise InvalidRequestError(parameter="max_candidates", reason=reason)
     ancestors = ancestors_of(items)
-    plan = MiningPlan(
+    return MiningPlan(
         table=table,
         context=context,
         items=items,
@@ -273,16 +293,6 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
         basket=request.basket,
         ancestors=ancestors,
     )
-    if plan.is_guarded and plan.max_levels > MAX_CUBE_ITEMS:
-        plan = replace(plan, max_levels=MAX_CUBE_ITEMS)
-    if plan.is_guarded:
-        check_apart(items, is_unit=not plan.counts_rows)
-        plan = replace(plan, rests=rests_of(items, ancestors, table, is_exclusive=plan.is_one_row))
-    if plan.comparison_bits > RING_BITS:
-        raise OverflowRiskError(
-            figure="the support threshold", bits=plan.comparison_bits, limit_bits=RING_BITS
-        )
-    return plan
 
 
 def _max_levels(request: MiningRequest, items: tuple[Item, ...], ancestors: Ancestors) -> int:
