@@ -10,11 +10,12 @@ docs/pictures/private-mining.svg; prints a table (with --json the rows).
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import math
 import statistics
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
 
@@ -38,6 +39,8 @@ EPSILONS, TOP, SITES, DELTA = ("0.1", "0.5", "1", "2"), (50, 100), 3, Fraction(1
 Matrix = np.ndarray
 World = tuple[Matrix, list[list[int]], int | None]
 Supports = dict[tuple[int, ...], float]
+MOST_ITEMS = 5
+_NOTED: dict[int, Matrix] = {}
 
 
 def heart_disease() -> World:
@@ -117,32 +120,42 @@ def context() -> PlanContext:
     return PlanContext(n_sites=SITES, colluding=1, relation="add_or_remove_one", delta=DELTA, minimum_cell=10)
 
 
-def top_itemsets(held: Matrix, most: int) -> dict[tuple[int, ...], int]:
-    """The most frequent itemsets of at most five items: depth first, with a rising threshold."""
-    found: dict[tuple[int, ...], int] = {}
+@cache
+def _top(key: int, most: int) -> dict[tuple[int, ...], int]:
+    """As ``top_itemsets``, of a table that was noted under its id."""
+    held = _NOTED[key]
     counts = held.sum(axis=0)
-    order = [int(item) for item in np.argsort(-counts, kind="stable") if counts[item]]
-    columns = np.ascontiguousarray(held.T)
+    order = [int(item) for item in np.argsort(-counts, kind="stable")[:60]]
+    words = np.packbits(held.T, axis=1)
+    best: list[tuple[int, tuple[int, ...]]] = []
 
-    def least() -> int:
-        return sorted(found.values(), reverse=True)[most - 1] if len(found) >= most else 1
+    def note(itemset: tuple[int, ...], count: int) -> bool:
+        if len(best) < most:
+            heapq.heappush(best, (count, itemset))
+        elif count > best[0][0]:
+            heapq.heapreplace(best, (count, itemset))
+        return len(best) < most or count >= best[0][0]
 
-    def extend(prefix: tuple[int, ...], rows: Matrix | None, start: int) -> None:
-        for place in range(start, len(order)):
-            item = order[place]
-            here = columns[item] if rows is None else columns[item] & rows
-            count = int(here.sum())
-            if count >= least():
-                found[tuple(sorted((*prefix, item)))] = count
-                if len(prefix) < 4:
-                    extend((*prefix, item), here, place + 1)
+    level = [((item,), words[item]) for item in order]
+    for _ in range(MOST_ITEMS):
+        kept = [
+            (itemset, rows) for itemset, rows in level
+            if note(tuple(sorted(itemset)), int(np.bitwise_count(rows).sum()))
+        ]  # fmt: skip
+        place = {item: number for number, item in enumerate(order)}
+        level = [
+            ((*itemset, item), rows & words[item])
+            for itemset, rows in kept
+            if int(np.bitwise_count(rows).sum()) >= best[0][0] or len(best) < most
+            for item in order[place[itemset[-1]] + 1 :]
+        ]
+    return {itemset: count for count, itemset in sorted(best, key=lambda one: (-one[0], one[1]))}
 
-    for size in (1, 2):  # single items and pairs first raise the threshold
-        for part in combinations(order[:60], size):
-            found[tuple(sorted(part))] = int(columns[list(part)].all(axis=0).sum())
-    extend((), None, 0)
-    best = sorted(found.items(), key=lambda one: (-one[1], one[0]))[:most]
-    return dict(best)
+
+def top_itemsets(held: Matrix, most: int) -> dict[tuple[int, ...], int]:
+    """The most frequent itemsets of at most five of the 60 most frequent items, level by level with a rising threshold."""
+    _NOTED[id(held)] = held
+    return _top(id(held), most)
 
 
 def ours(world: World, least: int, epsilon: str) -> Supports:

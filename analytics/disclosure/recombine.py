@@ -17,7 +17,6 @@ import numpy as np
 from analytics.disclosure.replay import replay
 from analytics.errors import ReleaseRefusedError
 from analytics.mining.finish import finish_mining
-from analytics.mining.private.finish import finish_private
 from smpc.operations.reveal import recombine
 
 if TYPE_CHECKING:
@@ -89,6 +88,8 @@ def recombine_privately_mined(
     Raises:
         ReleaseRefusedError: the sites' answers differ or do not fit together.
     """
+    from analytics.mining.private.finish import finish_private
+
     return finish_private(plan, answers, recombine=recombine, cost=cost, receipt=receipt)
 
 

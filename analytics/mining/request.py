@@ -69,6 +69,9 @@ class MiningRequest:
     max_items_per_unit: int | None = None
 
     def __post_init__(self) -> None:
+        if len(self.items) > MAX_ITEMS:
+            reason = f"must be at most {MAX_ITEMS}, not {len(self.items)}"
+            raise InvalidRequestError(parameter="items", reason=reason)
         _check_share("min_support", self.min_support)
         _check_share("min_confidence", self.min_confidence)
         if self.max_len is not None:

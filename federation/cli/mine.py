@@ -5,6 +5,7 @@ Layer:       federation.cli.mine.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,6 +36,20 @@ if TYPE_CHECKING:
     from analytics.mining.result import MiningResult
     from federation.requests.explanation import Explanation
 
+MaxItems = Annotated[
+    int | None,
+    typer.Option(
+        "--max-items-per-unit",
+        help="With --epsilon: items that a basket keeps at its site; the others are left out.",
+    ),
+]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold", help="Least value of a measure, such as lift=1.2; of p_adjusted the largest."
+    ),
+]
+
 
 def mine(  # noqa: PLR0913, PLR0917
     items: Annotated[list[str], typer.Argument(help="Items such as sex=M, age>=60, disease.")],
@@ -55,20 +70,9 @@ def mine(  # noqa: PLR0913, PLR0917
             "--basket", help="row, or unit: what any row of a person holds, who counts once a site."
         ),
     ] = "row",
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--threshold", help="Least value of a measure, such as lift=1.2; of p_adjusted the largest."
-        ),
-    ] = None,
+    threshold: Thresholds = None,
     earlier_nested: Annotated[str | None, typer.Option("--nested", hidden=True)] = None,
-    max_items: Annotated[
-        int | None,
-        typer.Option(
-            "--max-items-per-unit",
-            help="With --epsilon: items that a basket keeps at its site; the others are left out.",
-        ),
-    ] = None,
+    max_items: MaxItems = None,
     epsilon: Epsilon = None,
     exact: Annotated[bool, typer.Option("--exact", help="Exact, as one exact disclosure.")] = False,
     purpose: Purpose = PURPOSE,
@@ -102,9 +106,23 @@ def mine(  # noqa: PLR0913, PLR0917
                 session.explain_mining(request, epsilon=price, purpose=purpose), as_json=as_json
             )
             return
+        if sys.stderr.isatty():
+            typer.echo(_beforehand(session.explain_mining(request, epsilon=price, purpose=purpose)), err=True)
         result = session.mine(request, epsilon=price, purpose=purpose).where(**limits)
     with never_lost(result):
         _print(result, as_json=as_json, as_csv=as_csv)
+
+
+def _beforehand(explanation: Explanation) -> str:
+    """What a run costs, before it starts."""
+    shape = explanation.to_dict()
+    cost, first = shape["cost"], shape.get("first_block")
+    if first is None:
+        return f"asking for epsilon {cost['epsilon']} of the mining budget: {shape['rounds']} releases with noise"
+    return (
+        f"asking for one exact disclosure: at most {shape['max_levels']} levels and {shape['max_candidates']} candidates; "
+        f"the first {first['levels']} levels at once, {first['itemsets']} itemsets in {first['rounds']} rounds"
+    )
 
 
 def _print_explanation(explanation: Explanation, *, as_json: bool) -> None:
