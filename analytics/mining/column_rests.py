@@ -71,6 +71,12 @@ class ColumnRests:
         found = tuple(len(self.alternatives[item]) for item in itemset)
         return found if any(found) else ()
 
+    def to_dict(self) -> dict[str, object]:
+        """Canonical form: what stands for the absence of which items; empty where nothing does."""
+        if not self.alternatives:
+            return {}
+        return {"alternatives": [list(each) for each in self.alternatives]}
+
     def cells(self, itemset: Itemset, ancestors: Ancestors) -> Iterator[Cell]:
         """Of each cell but the itemset's own the numbers that hold and the items that do not."""
         pattern = pattern_of(itemset, ancestors)

@@ -205,8 +205,8 @@ class MiningPlan:
             "nested_supports": self.nested_supports,
             "floor_count": self.floor_count,
             "minimum_difference": self.minimum_difference,
-            "rests": [{"parent": rest.parent, "children": list(rest.children)} for rest in self.rests.rests],
             "comparison_bits": self.comparison_bits,
+            **self.rests.to_dict(),
             "local_sql": self.local_sql,
             "opened_to": {
                 "all_sites": "one bit for each candidate of each level; 0 for what a block of levels tests beyond them",
