@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-published bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-published bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -137,6 +137,10 @@ bench-mining: $(READY)
 # three published queries on generated rows, beside the published seconds
 bench-published: $(READY)
 	$(PY) -m benchmarks.published
+
+# the curve of docs/mining.md, about two minutes
+bench-private-mining: $(READY)
+	$(PY) -m benchmarks.private_mining
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth

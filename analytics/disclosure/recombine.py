@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.mining.plan import MiningPlan
+    from analytics.mining.private.plan import PrivateMiningPlan
+    from analytics.mining.private.result import PrivateMiningResult
     from analytics.mining.result import MiningResult
     from analytics.plans.plan import Plan
     from analytics.plans.statistic_plan import StatisticPlan
@@ -70,6 +72,25 @@ def recombine_mined(
         ReleaseRefusedError: the sites' answers differ or do not fit together.
     """
     return finish_mining(plan, answers, recombine=recombine, cost=cost, receipt=receipt)
+
+
+def recombine_privately_mined(
+    plan: PrivateMiningPlan,
+    answers: Sequence[bytes],
+    *,
+    cost: Mapping[str, object],
+    receipt: Mapping[str, object],
+) -> PrivateMiningResult:
+    """The recipient's half of a private mining run.
+
+    Visible to: the analyst.
+
+    Raises:
+        ReleaseRefusedError: the sites' answers differ or do not fit together.
+    """
+    from analytics.mining.private.finish import finish_private
+
+    return finish_private(plan, answers, recombine=recombine, cost=cost, receipt=receipt)
 
 
 def recombine_statistic(

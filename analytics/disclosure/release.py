@@ -19,6 +19,7 @@ from analytics.disclosure.minimum_cell import open_or_closed
 from analytics.disclosure.site_noise import check_bounds, noisy_contribution
 from analytics.disclosure.statistic_run import run_at_site, run_cost
 from analytics.errors import ReleaseRefusedError
+from analytics.mining.private.run import mine_privately
 from analytics.mining.site_run import mine_at_site
 from smpc.cost import Cost, dry_run
 from smpc.operations.arithmetic import concatenate, take
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.bitmaps import Bitmaps
     from analytics.mining.plan import MiningPlan
+    from analytics.mining.private.plan import PrivateMiningPlan
     from analytics.plans.plan import Plan
     from analytics.plans.statistic_plan import StatisticPlan
     from privacy_accounting.noise import ByteSource
@@ -134,6 +136,32 @@ def send_mined(session: Session, plan: MiningPlan, bitmaps: Bitmaps) -> bytes:
         open_to_all=lambda shared: reveal_to_all(session, shared),
         blind=lambda shared: blinded_share(session, shared),
     ).to_bytes()
+
+
+def send_privately_mined(
+    session: Session, plan: PrivateMiningPlan, bitmaps: Bitmaps | None, source: ByteSource
+) -> bytes:
+    """A site's half of a private mining run: noisy counts opened to all sites, noisy cells blinded for the analyst.
+
+    Visible to: all sites see noisy counts; the returned summand is uniform to any party that lacks another site's.
+
+    Args:
+        session: of all sites; its charge is complete, its start noted.
+        plan: what this site derived itself.
+        bitmaps: this site's baskets; None where its scan did not end in time.
+        source: uniform bytes for noise and truncation.
+
+    Raises:
+        ReleaseRefusedError: the sites' shares do not fit together.
+    """
+    return mine_privately(
+        session,
+        plan,
+        bitmaps,
+        source,
+        open_to_all=lambda shared: reveal_to_all(session, shared),
+        blind=lambda shared: blinded_share(session, shared),
+    )
 
 
 def send_statistic(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analytics.mining.candidates import Itemset
+    from analytics.mining.column_rests import Cell
     from analytics.mining.plan import MiningPlan
     from analytics.sources import LocalTable
 
@@ -38,7 +39,7 @@ class Bitmaps:
 
     Attributes:
         n_rows: rows of the site's clean table.
-        words: the bitmaps; bits beyond ``n_rows`` are 0.
+        words: the bitmaps of the items, then of the rests; bits beyond ``n_rows`` are 0.
     """
 
     n_rows: int = field(repr=False)
@@ -65,6 +66,29 @@ class Bitmaps:
                 found[places] += np.bitwise_count(rows).sum(axis=1, dtype=np.int64)
         return found
 
+    def cell_counts(self, cells: Sequence[Cell]) -> npt.NDArray[np.int64]:
+        """Count the rows of each cell, by what holds there and what does not.
+
+        Visible to: the site alone.
+
+        Args:
+            cells: numbers of items and rests that hold, numbers of items that do not.
+
+        Returns:
+            One count a cell.
+        """
+        found = np.zeros(len(cells), dtype=np.int64)
+        every = np.zeros(8 * self.words.shape[1], dtype=np.uint8)
+        packed = np.packbits(np.ones(self.n_rows, dtype=np.uint8), bitorder="little")
+        every[: packed.size] = packed
+        rows = np.vstack([self.words, every.view(np.uint64)])
+        for place, (present, absent) in enumerate(cells):
+            held = np.bitwise_and.reduce(rows[[-1, *present]], axis=0)
+            if absent:
+                held &= ~np.bitwise_or.reduce(rows[list(absent)], axis=0)
+            found[place] = np.bitwise_count(held).sum(dtype=np.int64)
+        return found
+
 
 def local_bitmaps(plan: MiningPlan, source: LocalTable, limit_s: float | None = None) -> Bitmaps:
     """Scan a site's table into bitmaps.
@@ -86,14 +110,22 @@ def local_bitmaps(plan: MiningPlan, source: LocalTable, limit_s: float | None = 
     """
     codes = source.local_words(plan.local_sql, limit_s)
     n_rows = codes.shape[1]
-    words = np.zeros((len(plan.items), -(-n_rows // _WORD_BITS)), dtype=np.uint64)
-    for number in range(len(plan.items)):
+    n_items = len(plan.items)
+    words = np.zeros((n_items + len(plan.rests.rests), -(-n_rows // _WORD_BITS)), dtype=np.uint64)
+    for number in range(n_items):
         word, place = divmod(number, WORD_ITEMS)
         bits = ((codes[word] >> np.int64(place)) & np.int64(1)).astype(np.uint8)
         if plan.items[number].is_negated:
             bits ^= np.uint8(1)
         packed = np.packbits(bits, bitorder="little")
         words[number].view(np.uint8)[: packed.size] = packed
+    every = np.packbits(np.ones(n_rows, dtype=np.uint8), bitorder="little")
+    for number, rest in enumerate(plan.rests.rests, start=n_items):
+        if rest.parent is None:
+            words[number].view(np.uint8)[: every.size] = every
+        else:
+            words[number] = words[rest.parent]
+        words[number] &= ~np.bitwise_or.reduce(words[list(rest.children)], axis=0)
     return Bitmaps(n_rows=n_rows, words=words)
 
 

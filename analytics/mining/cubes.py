@@ -59,11 +59,6 @@ def cells(pattern: Pattern) -> Places:
     return np.array([subset for subset in range(len(every) - 1) if every[subset] == subset], dtype=np.int64)
 
 
-def n_cells(itemset: Itemset, ancestors: Ancestors) -> int:
-    """How many cells an itemset has."""
-    return 1 + len(cells(pattern_of(itemset, ancestors)))
-
-
 def subset_places(itemsets: Sequence[Itemset], pattern: Pattern, places: Mapping[Itemset, int]) -> Places:
     """Where the support of each subset stands.
 

@@ -15,12 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from analytics.errors import InvalidRequestError, OverflowRiskError
 from analytics.mining.candidates import LevelIterator
-from analytics.mining.cubes import MAX_CUBE_ITEMS, n_cells
+from analytics.mining.column_rests import ColumnRests, n_compared, rests_of
+from analytics.mining.cubes import MAX_CUBE_ITEMS, pattern_of
 from analytics.mining.item_relations import ancestors_of, check_apart
 from analytics.mining.items import Item, parse_items
 from analytics.plans.local_query import UNIT_COLUMN
@@ -40,6 +41,7 @@ RING_BITS = 62
 WORD_ITEMS = 62  # items that one BIGINT of the local scan carries
 BLOCK_CONDITIONS = 1 << 15  # most comparisons of levels that are tested at once
 BLOCK_CANDIDATES = 1 << 12  # most itemsets of them
+PIECE_CONDITIONS = 1 << 17  # comparisons that are made at once, so that a wide level fits in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class MiningPlan:
         max_len: most items of an itemset that no other item of it implies; None: no limit.
         basket: whether a row or a privacy unit is what holds items.
         ancestors: of each item the items that it implies by the hierarchy of codes; empty where none does.
+        rests: groups of exclusive items of one column; without a guard there are none.
     """
 
     table: Table
@@ -71,6 +74,7 @@ class MiningPlan:
     max_len: int | None = None
     basket: Basket = "row"
     ancestors: Ancestors = ()
+    rests: ColumnRests = field(default_factory=ColumnRests)
 
     @property
     def mode(self) -> Literal["exact"]:
@@ -105,11 +109,15 @@ class MiningPlan:
         return self.minimum_difference > 0
 
     def conditions_of(self, itemset: Itemset) -> int:
-        """Comparisons of a candidate: its support, its cells; 0 where the rows of all sites cannot fill the cells."""
+        """Comparisons of a candidate: its support, its cells; 0 where the rows of all sites cannot fill the cells.
+
+        Also 0 for an itemset with so many cells that they are not compared at once.
+        """
         if not self.is_guarded:
             return 2
-        cells = n_cells(itemset, self.ancestors)
-        return cells + 1 if cells * self.minimum_difference <= self.n_rows_max else 0
+        compared = n_compared(pattern_of(itemset, self.ancestors), self.rests.kinds(itemset))
+        is_possible = (compared + 1) * self.minimum_difference <= self.n_rows_max
+        return compared + 2 if is_possible and compared + 2 <= PIECE_CONDITIONS else 0
 
     def block(self, walk: LevelIterator) -> tuple[tuple[Itemset, ...], ...]:
         """The levels that are tested at once, from public numbers and opened bits."""
@@ -139,13 +147,20 @@ class MiningPlan:
         columns = [
             f"{to.format(_word(items))} AS {quoted(f'w{number}')}" for number, items in enumerate(words)
         ]
+        known = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in self.rests.complete)
+        where = f"\nWHERE {known}" if known else ""
         group = "" if self.counts_rows else f"\nGROUP BY {quoted(UNIT_COLUMN)}"
-        return "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM {quoted(self.table.name)}{group}"
+        return "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM {quoted(self.table.name)}{where}{group}"
 
     @property
     def counts_rows(self) -> bool:
         """Whether a row is a basket; else a privacy unit is, with what any of its rows at a site holds."""
         return self.basket == "row" or self.table.units_are_rows
+
+    @property
+    def is_one_row(self) -> bool:
+        """Whether a basket is made of one row, so that it holds one value of a column."""
+        return self.counts_rows or self.table.max_rows_per_unit == 1
 
     def walk(self) -> LevelIterator:
         """An iterator over the levels, at its beginning."""
@@ -153,20 +168,21 @@ class MiningPlan:
             len(self.items),
             max_levels=self.max_levels,
             max_candidates=self.max_candidates,
-            excludes=self._excludes,
+            excludes=self.excludes,
             ancestors=self.ancestors,
             conditions_of=self.conditions_of,
             max_items=self.max_len,
         )
 
-    def _excludes(self, first: int, second: int) -> bool:
-        return self.items[first].excludes(self.items[second], is_unit=not self.counts_rows)
+    def excludes(self, first: int, second: int) -> bool:
+        """Whether no basket can hold both items, by the schema alone."""
+        return self.items[first].excludes(self.items[second], is_unit=not self.is_one_row)
 
     def to_dict(self) -> dict[str, object]:
         """Canonical form: integers, texts and decimal strings only."""
         context = self.context
         return {
-            "format": 2,
+            "format": 3,
             "kind": "mining",
             "mode": self.mode,
             "table": self.table.name,
@@ -190,6 +206,7 @@ class MiningPlan:
             "floor_count": self.floor_count,
             "minimum_difference": self.minimum_difference,
             "comparison_bits": self.comparison_bits,
+            **self.rests.to_dict(),
             "local_sql": self.local_sql,
             "opened_to": {
                 "all_sites": "one bit for each candidate of each level; 0 for what a block of levels tests beyond them",
@@ -235,6 +252,25 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
         OverflowRiskError: a comparison could leave the ring.
     """
     check_exact_sites(context)
+    if request.max_items_per_unit is not None:
+        reason = "belongs to private mining: give epsilon"
+        raise InvalidRequestError(parameter="max_items_per_unit", reason=reason)
+    plan = bind_items(request, schema, context)
+    items, ancestors, table = plan.items, plan.ancestors, plan.table
+    if plan.is_guarded and plan.max_levels > MAX_CUBE_ITEMS:
+        plan = replace(plan, max_levels=MAX_CUBE_ITEMS)
+    if plan.is_guarded:
+        check_apart(items, is_unit=not plan.counts_rows)
+        plan = replace(plan, rests=rests_of(items, ancestors, table, is_exclusive=plan.is_one_row))
+    if plan.comparison_bits > RING_BITS:
+        raise OverflowRiskError(
+            figure="the support threshold", bits=plan.comparison_bits, limit_bits=RING_BITS
+        )
+    return plan
+
+
+def bind_items(request: MiningRequest, schema: Schema, context: PlanContext) -> MiningPlan:
+    """Bind a request's items to the schema, without what exact answers need; errors as ``make_mining_plan``."""
     table = schema.table(request.table)
     if table is None:
         raise InvalidRequestError(parameter="table", reason="is not one of this consortium")
@@ -244,7 +280,7 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
         reason = f"must be at least the number of items, {len(items)}"
         raise InvalidRequestError(parameter="max_candidates", reason=reason)
     ancestors = ancestors_of(items)
-    plan = MiningPlan(
+    return MiningPlan(
         table=table,
         context=context,
         items=items,
@@ -257,15 +293,6 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
         basket=request.basket,
         ancestors=ancestors,
     )
-    if plan.is_guarded and plan.max_levels > MAX_CUBE_ITEMS:
-        plan = replace(plan, max_levels=MAX_CUBE_ITEMS)
-    if plan.is_guarded:
-        check_apart(items, is_unit=not plan.counts_rows)
-    if plan.comparison_bits > RING_BITS:
-        raise OverflowRiskError(
-            figure="the support threshold", bits=plan.comparison_bits, limit_bits=RING_BITS
-        )
-    return plan
 
 
 def _max_levels(request: MiningRequest, items: tuple[Item, ...], ancestors: Ancestors) -> int:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
 from analytics.errors import InvalidRequestError
+from analytics.mining.items import MAX_ITEMS
 from analytics.plans.context import check_decimal
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import AccountingError
@@ -34,6 +35,7 @@ _KEYS = frozenset(
         "max_candidates",
         "nested_supports",
         "basket",
+        "max_items_per_unit",
     }
 )
 
@@ -51,6 +53,8 @@ class MiningRequest:
         max_candidates: most itemsets that are counted in the whole run.
         nested_supports: guard closes an itemset that has fewer rows than the minimum cell in some cell of its full
             cube; allow opens it, where every site's policy says so.
+        max_items_per_unit: of private mining: items that a basket keeps at a site, the others are left out by a keyed hash; None:
+            as many as the schema allows.
         basket: what holds items: a row, or a privacy unit with all its rows at a site, which counts once there.
     """
 
@@ -62,8 +66,12 @@ class MiningRequest:
     max_candidates: int = DEFAULT_CANDIDATES
     nested_supports: NestedSupports = "guard"
     basket: Basket = "row"
+    max_items_per_unit: int | None = None
 
     def __post_init__(self) -> None:
+        if len(self.items) > MAX_ITEMS:
+            reason = f"must be at most {MAX_ITEMS}, not {len(self.items)}"
+            raise InvalidRequestError(parameter="items", reason=reason)
         _check_share("min_support", self.min_support)
         _check_share("min_confidence", self.min_confidence)
         if self.max_len is not None:
@@ -71,6 +79,8 @@ class MiningRequest:
         _check_whole("max_candidates", self.max_candidates, MAX_CANDIDATES)
         _check_nested(self.nested_supports)
         _check_basket(self.basket)
+        if self.max_items_per_unit is not None:
+            _check_whole("max_items_per_unit", self.max_items_per_unit, MAX_ITEMS)
 
     def to_dict(self) -> dict[str, object]:
         """Plain form for messages: lists, integers, decimal strings."""
@@ -83,6 +93,7 @@ class MiningRequest:
             "max_candidates": self.max_candidates,
             "nested_supports": self.nested_supports,
             **({} if self.basket == "row" else {"basket": self.basket}),
+            **({} if self.max_items_per_unit is None else {"max_items_per_unit": self.max_items_per_unit}),
         }
 
     @classmethod
@@ -105,6 +116,7 @@ class MiningRequest:
             if key not in mapping:
                 raise InvalidRequestError(parameter=key, reason="is missing")
         table, items, max_len = mapping["table"], mapping["items"], mapping.get("max_len")
+        held = mapping.get("max_items_per_unit")
         most = mapping.get("max_candidates", DEFAULT_CANDIDATES)
         if not isinstance(table, str):
             raise InvalidRequestError(parameter="table", reason="must be a text")
@@ -119,6 +131,7 @@ class MiningRequest:
             max_candidates=_check_whole("max_candidates", most, MAX_CANDIDATES),
             nested_supports=_check_nested(mapping.get("nested_supports", "guard")),
             basket=_check_basket(mapping.get("basket", "row")),
+            max_items_per_unit=None if held is None else _check_whole("max_items_per_unit", held, MAX_ITEMS),
         )
 
 

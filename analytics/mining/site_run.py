@@ -20,10 +20,12 @@ import numpy as np
 
 from analytics.errors import ReleaseRefusedError
 from analytics.mining.answer import SiteAnswer
+from analytics.mining.plan import PIECE_CONDITIONS
 from analytics.mining.threshold_test import (
     Part,
     Supports,
     block_bits,
+    counted_cells,
     make_block,
     margins_of,
 )
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from smpc.session import Session
     from smpc.sharing import Shared
 
-PIECE_CONDITIONS = 1 << 17  # comparisons that are made at once, so that a wide level fits in memory
+MOST_FACTORS = 64
 
 
 def mine_at_site(
@@ -82,10 +84,12 @@ def mine_at_site(
         for piece in pieces:
             session.prefetch(block_cost(plan, piece.parts).requests, is_last=False)
             # the number of rows goes with the counts: on its own it would take a round where three sites compute
-            counted = contribute(session, np.append(bitmaps.counts(piece.itemsets), bitmaps.n_rows))
-            counts = take(counted, slice(0, -1))
+            own = [bitmaps.counts(piece.itemsets), bitmaps.cell_counts(counted_cells(plan, piece))]
+            counted = contribute(session, np.append(np.concatenate(own), bitmaps.n_rows))
+            counts = take(counted, slice(0, own[0].size))
+            cells = take(counted, slice(own[0].size, -1))
             supports = supports or Supports(take(counted, slice(-1, None)))
-            margins = margins_of(session, plan, piece, counts=counts, supports=supports)
+            margins = margins_of(session, plan, piece, counts=counts, cells=cells, supports=supports)
             bits.append(block_bits(session, plan, margins, piece.factors))
             shares.append(counts)
         itemsets = [itemset for piece in pieces for itemset in piece.itemsets]
@@ -103,7 +107,7 @@ def mine_at_site(
 def pieces_of(plan: MiningPlan, levels: Sequence[Sequence[Itemset]]) -> list[Block]:
     """Cut a wide level so that a piece's comparisons fit in memory; a block of several levels fits as it is."""
     if len(levels) > 1:
-        return [make_block(levels, plan.ancestors, is_guarded=plan.is_guarded)]
+        return [make_block(plan, levels)]
     cuts: list[list[Itemset]] = [[]]
     n_conditions = 0
     for itemset in levels[0]:
@@ -113,7 +117,7 @@ def pieces_of(plan: MiningPlan, levels: Sequence[Sequence[Itemset]]) -> list[Blo
             n_conditions = 0
         cuts[-1].append(itemset)
         n_conditions += more
-    return [make_block([cut], plan.ancestors, is_guarded=plan.is_guarded) for cut in cuts]
+    return [make_block(plan, [cut]) for cut in cuts]
 
 
 def block_cost(plan: MiningPlan, parts: Sequence[Part]) -> Cost:
@@ -123,7 +127,7 @@ def block_cost(plan: MiningPlan, parts: Sequence[Part]) -> Cost:
         plan: what runs.
         parts: the block's.
     """
-    nothing = np.zeros(1 + sum(part.size for part in parts), dtype=np.int64)
+    nothing = np.zeros(1 + sum(part.size + part.n_counted for part in parts), dtype=np.int64)
     places = [0] * sum(part.size * part.n_conditions for part in parts)
     factors = [np.zeros((part.n_factors, part.size), dtype=np.int64) for part in parts]
 
@@ -149,8 +153,15 @@ def most_memory(plan: MiningPlan) -> int:
     size = min(sizes[level], -(-PIECE_CONDITIONS // cells[level]))
     pattern: Pattern = tuple(1 << place for place in range(level)) if plan.is_guarded else ()
     # a block of levels multiplies bits of subsets too
-    wide = block_cost(plan, [Part(size=size, pattern=pattern, n_factors=max(cells[level] + 1, 64))])
-    return max(cost.memory_bytes for cost in (wide, *first))
+    wide = block_cost(plan, [Part(size=size, pattern=pattern, n_factors=max(cells[level] + 1, MOST_FACTORS))])
+    most = [wide, *first]
+    if plan.rests.alternatives:  # of the largest piece every cell may be counted by the sites
+        half = PIECE_CONDITIONS // 2
+        most.append(
+            block_cost(plan, [Part(size=half // 2, pattern=(1,), n_factors=MOST_FACTORS, kinds=(2,))])
+        )
+        most.append(block_cost(plan, [Part(size=1, pattern=(1,), n_factors=2 * half, kinds=(2 * half,))]))
+    return max(cost.memory_bytes for cost in most)
 
 
 def _advanced(

@@ -9,8 +9,8 @@ Guarantees:  N, counts and the comparisons' bits stay in shares. A candidate's o
              itemset are open, so that no sum or difference of them that counts a cell is below m, zero included.
              In a block of several levels a candidate's bit is multiplied by the bits of its subsets there: it is 1 only
              where a run level by level opens 1, and 0 where that run closes it or never reaches it.
-See instead: opening the bits (release, handed to site_run), local counts (bitmaps). Sums over items of one column, such
-             as N less the supports of all its categories, are not cells of one itemset.
+             The same holds of what exclusive items of one column leave over, whose cells the sites count themselves.
+See instead: opening the bits (release, handed to site_run), local counts (bitmaps), groups of a column (column_rests).
 Source:      ours; docs/guarantees.md P8, P9.
 """
 
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.mining.cubes import Pattern, cell_counts, cells, closures, pattern_of, subset_places
+from analytics.mining.column_rests import n_compared
+from analytics.mining.cubes import Pattern, cell_counts, closures, pattern_of, subset_places
 from smpc.operations.arithmetic import add_public, concatenate, multiply_public
 from smpc.operations.bit_planes import to_ring
 from smpc.operations.comparison import negative_plane
@@ -33,15 +34,16 @@ from smpc.sharing import Shared
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analytics.mining.candidates import Ancestors, Itemset
+    from analytics.mining.candidates import Itemset
+    from analytics.mining.column_rests import Cell, Kinds
     from analytics.mining.plan import MiningPlan
     from smpc.ring import RingArray
     from smpc.session import Session
 
 
-def conditions_of(pattern: Pattern) -> int:
-    """Comparisons of a candidate of a pattern."""
-    return 2 + len(cells(pattern)) if pattern else 2
+def conditions_of(pattern: Pattern, kinds: Kinds = ()) -> int:
+    """Comparisons of a candidate of a pattern, and of alternatives of its items."""
+    return 2 + n_compared(pattern, kinds) if pattern else 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +54,23 @@ class Part:
         size: how many.
         pattern: theirs; empty where no guard asks.
         n_factors: conditions that make each one's bit: its own and those of its subsets in the block.
+        kinds: of each item how many alternatives stand for its absence; empty where its absence does.
     """
 
     size: int
     pattern: Pattern
     n_factors: int
+    kinds: Kinds = ()
 
     @property
     def n_conditions(self) -> int:
         """Comparisons of one candidate."""
-        return conditions_of(self.pattern)
+        return conditions_of(self.pattern, self.kinds)
+
+    @property
+    def n_counted(self) -> int:
+        """Cells that the sites count beside the supports: those that no sum of supports of subsets gives."""
+        return self.size * (self.n_conditions - 2) if self.kinds else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,35 +88,39 @@ class Block:
     factors: tuple[Places, ...]
 
 
-def make_block(levels: Sequence[Sequence[Itemset]], ancestors: Ancestors, *, is_guarded: bool) -> Block:
+def make_block(plan: MiningPlan, levels: Sequence[Sequence[Itemset]]) -> Block:
     """Arrange levels that are tested at once.
 
     Args:
+        plan: what runs.
         levels: the itemsets of each.
-        ancestors: as ``candidates.parents`` has them.
-        is_guarded: whether cells are tested.
     """
     first = len(levels[0][0]) if levels and levels[0] else 0
+
+    def shape(itemset: Itemset) -> tuple[Pattern, Kinds]:
+        return pattern_of(itemset, plan.ancestors), plan.rests.kinds(itemset)
+
     groups = [
-        (pattern, tuple(group))
+        (*alike, tuple(group))
         for level in levels
-        for pattern, group in groupby(
-            sorted(level, key=lambda itemset: (pattern_of(itemset, ancestors), itemset)),
-            key=lambda itemset: pattern_of(itemset, ancestors),
+        for alike, group in groupby(
+            sorted(level, key=lambda itemset: (shape(itemset), itemset)),
+            key=shape,
         )
     ]
-    itemsets = tuple(itemset for _, group in groups for itemset in group)
+    itemsets = tuple(itemset for *_, group in groups for itemset in group)
     places = {itemset: place for place, itemset in enumerate(itemsets)}
-    kept = [pattern if is_guarded else () for pattern, _ in groups]
-    sizes = [(len(group), conditions_of(pattern)) for pattern, (_, group) in zip(kept, groups, strict=True)]
+    kept = [(pattern if plan.is_guarded else (), kinds) for pattern, kinds, _ in groups]
+    sizes = [(len(group), conditions_of(*alike)) for alike, (*_, group) in zip(kept, groups, strict=True)]
     widths = [(size, size * n_conditions) for size, n_conditions in sizes]
     n_before = np.cumsum([(0, 0), *widths[:-1]], axis=0, dtype=np.int64)
     factors = [
-        _factors(_subsets_here(group, pattern, places, first), sizes, n_before) for pattern, group in groups
+        _factors(_subsets_here(group, pattern, places, first), sizes, n_before)
+        for pattern, _, group in groups
     ]
     parts = tuple(
-        Part(size=size, pattern=pattern, n_factors=len(rows))
-        for (size, _), pattern, rows in zip(sizes, kept, factors, strict=True)
+        Part(size=size, pattern=pattern, n_factors=len(rows), kinds=kinds)
+        for (size, _), (pattern, kinds), rows in zip(sizes, kept, factors, strict=True)
     )
     return Block(itemsets=itemsets, parts=parts, factors=tuple(factors))
 
@@ -144,8 +157,18 @@ def _factors(rows: Sequence[Sequence[int]], sizes: Sequence[tuple[int, int]], n_
     return np.concatenate(found)
 
 
+def counted_cells(plan: MiningPlan, block: Block) -> list[Cell]:
+    """The cells that sites count themselves: part by part, condition by condition, candidate by candidate."""
+    found: list[Cell] = []
+    for part, chosen in _chosen(block):
+        if part.kinds:
+            each = [list(plan.rests.cells(itemset, plan.ancestors)) for itemset in block.itemsets[chosen]]
+            found += [cell for row in zip(*each, strict=True) for cell in row]
+    return found
+
+
 def margins_of(
-    session: Session, plan: MiningPlan, block: Block, *, counts: Shared, supports: Supports
+    session: Session, plan: MiningPlan, block: Block, *, counts: Shared, cells: Shared, supports: Supports
 ) -> Shared:
     """What every condition compares with 0, in shares.
 
@@ -156,6 +179,7 @@ def margins_of(
         plan: what runs.
         block: what is tested.
         counts: rows of all sites in which each candidate holds, shape ``(n_candidates,)``.
+        cells: rows of all sites of ``counted_cells``.
         supports: of what is open so far, the number of rows first.
 
     Returns:
@@ -166,10 +190,13 @@ def margins_of(
     enough = add_public(session, counts, -plan.floor_count).share
     known = np.concatenate([supports.all().share, counts.share])
     places = supports.places_with(block.itemsets)
+    counted = add_public(session, cells, -plan.minimum_difference).share
     found: list[RingArray] = []
+    start = 0
     for part, chosen in _chosen(block):
-        found += [frequent[chosen], enough[chosen]]
-        if part.pattern:
+        found += [frequent[chosen], enough[chosen], counted[start : start + part.n_counted]]
+        start += part.n_counted
+        if part.pattern and not part.kinds:
             here = subset_places(block.itemsets[chosen], part.pattern, places)
             smaller = cell_counts(known[here], part.pattern).T.reshape(-1)
             found.append(add_public(session, Shared(share=smaller), -plan.minimum_difference).share)

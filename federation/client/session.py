@@ -219,28 +219,33 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
             self._planned(text, epsilon, exact=exact, purpose=purpose, mechanism=mechanism)
         )
 
-    def mine(self, request: MiningRequest, *, purpose: str = PURPOSE) -> MiningResult:
-        """Mine association rules over all sites; an exact disclosure.
+    def mine(self, request: MiningRequest, *, epsilon: object = None, purpose: str = PURPOSE) -> MiningResult:
+        """Mine association rules over all sites: an exact disclosure, or private with epsilon.
 
-        Visible to: the analyst sees the supports of frequent itemsets; every site sees one bit for each candidate.
+        Visible to: exact: the analyst sees the supports of frequent itemsets; every site sees one bit for each candidate.
+        Private: every site sees noisy counts of items and pairs, the analyst noisy counts of larger itemsets too.
+        Cost: one exact disclosure, or ``epsilon`` of the mining budget.
 
         Args:
             request: table, items, thresholds.
+            epsilon: of a private run, at the mining budget's delta; None: exact.
             purpose: written to the ledger.
 
         Returns:
-            Itemsets and rules with cost and receipt.
+            Itemsets and rules with cost and receipt; of a private run with intervals.
 
         Raises:
             InvalidRequestError, PlanRejectedError: the request cannot be answered.
-            PolicyRefusedError: a site's rule forbids it; nothing was spent.
+            PolicyRefusedError, BudgetExceededError: a site's rule forbids it or the budget does not allow it; nothing was spent.
             SiteUnavailableError, PartyLostError: as ``sql``.
         """
-        return self._answered(lambda: self._planned_mining(request, purpose))
+        return self._answered(lambda: self._planned_mining(request, purpose, epsilon))
 
-    def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
-        """Return plan and recipients of a mining run; nothing is spent."""
-        return self._explained(self._planned_mining(request, purpose))
+    def explain_mining(
+        self, request: MiningRequest, *, epsilon: object = None, purpose: str = PURPOSE
+    ) -> Explanation:
+        """Return plan, recipients and price of a mining run; nothing is spent."""
+        return self._explained(self._planned_mining(request, purpose, epsilon))
 
     def statistic(self, name: str, *arguments: object, table: str, **options: object) -> Answer:
         """Compute a statistic by its name; ``session.table(t).NAME(...)`` is the same; errors as ``sql``.
@@ -333,8 +338,11 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
         price = epsilon_or_exact(epsilon, exact=exact)
         return self._plan(query_kind(), {"sql": text}, epsilon=price, purpose=purpose, mechanism=mechanism)
 
-    def _planned_mining(self, request: MiningRequest, purpose: str) -> Planned[MiningResult]:
-        return self._plan(mining_kind(), request.to_dict(), epsilon=None, purpose=purpose)
+    def _planned_mining(
+        self, request: MiningRequest, purpose: str, epsilon: object = None
+    ) -> Planned[MiningResult]:
+        price = epsilon_or_exact(epsilon, exact=epsilon is None)
+        return self._plan(mining_kind(), request.to_dict(), epsilon=price, purpose=purpose)
 
     def _plan(
         self,

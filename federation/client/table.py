@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
+from analytics.mining.private.result import check_private
 from analytics.mining.request import DEFAULT_CANDIDATES, Basket, MiningRequest, NestedSupports
 from analytics.mining.result import Keep, check_choice, check_limits, chosen
 from analytics.statistics.other_names import PART_OF, REFUSED
 from analytics.statistics.profiles.requirements import STATISTIC
 from analytics.statistics.registry import STATISTICS
-from federation.client.arguments import exact_number, names_of
+from federation.client.arguments import epsilon_or_exact, exact_number, names_of
 from federation.client.questions.gate import checked
 from federation.client.schema_view import SchemaView
 
@@ -36,7 +37,7 @@ class Miner(Protocol):
 
     consortium: Consortium
 
-    def mine(self, request: MiningRequest, *, purpose: str) -> MiningResult:
+    def mine(self, request: MiningRequest, *, epsilon: object, purpose: str) -> MiningResult:
         """Mine; see ``federation.client.session``."""
         ...
 
@@ -141,13 +142,15 @@ class TableView:
         nested_supports: NestedSupports = "guard",
         basket: Basket = "row",
         thresholds: Mapping[str, float] | None = None,
+        max_items_per_unit: int | None = None,
+        epsilon: object = None,
         exact: bool = False,
         purpose: str = "analysis",
     ) -> MiningResult:
         """Find rules between items over all sites.
 
         Visible to: the analyst sees the supports of frequent itemsets; every site sees one bit for each candidate.
-        Cost: one exact disclosure.
+        Cost: one exact disclosure, or ``epsilon`` of the mining budget.
 
         Args:
             items: as ``sex=M``, ``age>=60``, ``disease``, ``not disease``, ``dx=*``, ``dx under I20-I25``; over the
@@ -160,7 +163,10 @@ class TableView:
             basket: ``row``, or ``unit`` where a person has several rows: what any of them holds; a person counts once
                 at a site.
             thresholds: on measures of the rules, as ``MiningResult.where`` has them.
-            exact: must be True: private mining is not available yet.
+            max_items_per_unit: of a private run: items that a basket keeps at its site, by a keyed hash; needed where a
+                unit has several rows.
+            epsilon: of a private run, from the mining budget; ``nested_supports`` and ``max_candidates`` have no meaning there.
+            exact: True for an exact disclosure; else ``epsilon`` is needed.
             purpose: written to the ledger.
 
         Returns:
@@ -169,11 +175,10 @@ class TableView:
         Raises:
             InvalidRequestError, PlanRejectedError, PolicyRefusedError: as ``Session.mine``.
         """
-        if not exact:
-            raise InvalidRequestError(
-                parameter="exact", reason="must be True: private mining is not available yet"
-            )
+        price = epsilon_or_exact(epsilon, exact=exact)
         check_limits(thresholds or {})
+        if price is not None:
+            check_private(thresholds or {})
         request = MiningRequest(
             table=self.name,
             items=names_of("items", items),
@@ -183,8 +188,9 @@ class TableView:
             max_candidates=max_candidates,
             nested_supports=nested_supports,
             basket=basket,
+            max_items_per_unit=max_items_per_unit,
         )
-        return self._session.mine(request, purpose=purpose).where(**(thresholds or {}))
+        return self._session.mine(request, epsilon=price, purpose=purpose).where(**(thresholds or {}))
 
     def frequent_itemsets(  # noqa: PLR0913
         self,
@@ -197,6 +203,8 @@ class TableView:
         basket: Basket = "row",
         keep: Keep = "all",
         max_support: float | None = None,
+        max_items_per_unit: int | None = None,
+        epsilon: object = None,
         exact: bool = False,
         purpose: str = "analysis",
     ) -> MiningResult:
@@ -211,13 +219,17 @@ class TableView:
             basket: as for ``association_rules``.
             keep: ``all`` open itemsets, ``closed`` (no superset of the same support) or ``maximal`` ones (no superset).
             max_support: largest share of the rows, for rare patterns; None: no limit.
-            exact: must be True.
+            max_items_per_unit: as for ``association_rules``.
+            epsilon: as for ``association_rules``.
+            exact: as for ``association_rules``.
             purpose: written to the ledger.
 
         Returns:
             A frame of itemsets (``.frame``, ``.itemsets``).
         """
         check_choice(keep, max_support)
+        if keep == "closed" and epsilon is not None:
+            raise InvalidRequestError(parameter="keep", reason="must be all or maximal for private itemsets")
         found = self.association_rules(
             items,
             min_support=min_support,
@@ -226,6 +238,8 @@ class TableView:
             max_candidates=max_candidates,
             nested_supports=nested_supports,
             basket=basket,
+            max_items_per_unit=max_items_per_unit,
+            epsilon=epsilon,
             exact=exact,
             purpose=purpose,
         )

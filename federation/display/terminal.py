@@ -411,10 +411,18 @@ def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
         lines.append(f"and {rest} more (--json has all)")
     n_rows = "a suppressed number of rows" if result.n_rows is None else f"{result.n_rows} rows"
     cost = result.cost
-    lines.append(
-        f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, at least "
-        f"{cost.get('threshold')} rows behind a support ({guard_of(cost)}), nested supports: {cost.get('nested_supports')}"
+    price = (
+        f"epsilon {cost['epsilon']} at delta {cost.get('delta')}"
+        if "epsilon" in cost
+        else "one exact disclosure"
     )
+    guard = (
+        f"{cost.get('max_items_per_unit')} items of a basket count at most"
+        if "epsilon" in cost
+        else f"at least {cost.get('threshold')} rows behind a support ({guard_of(cost)}), "
+        f"nested supports: {cost.get('nested_supports')}"
+    )
+    lines.append(f"{len(result.found)} frequent itemsets of {n_rows}; cost: {price}, {guard}")
     lines += filter(None, [*exact_lines(result.receipt), secrecy_line(result.receipt)])
     return lines
 

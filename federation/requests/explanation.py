@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.mining.plan import MiningPlan
+    from analytics.mining.private.plan import PrivateMiningPlan
     from analytics.plans.plan import Plan
     from analytics.plans.statistic_plan import StatisticPlan
     from federation.requests.trust import TrustModel
@@ -92,6 +93,13 @@ def explain_named(
 def explain_miner(plan: MiningPlan, secrecy: TrustModel) -> Explanation:
     """Explain a mining plan; the length of a run depends on the bits that it opens."""
     return _with_secrecy(explain_mining_text(plan), explain_mining(plan), secrecy)
+
+
+def explain_private_miner(plan: PrivateMiningPlan, secrecy: TrustModel) -> Explanation:
+    """Explain a private mining plan."""
+    from analytics.mining.private.explain import explain_private, explain_private_text
+
+    return _with_secrecy(explain_private_text(plan), explain_private(plan), secrecy)
 
 
 def with_requirements(explained: Explanation, requirements: Sequence[str]) -> Explanation:

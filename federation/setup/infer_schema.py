@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from federation.consortium.folders import Folders
 
 EPSILON = "4"
-SHARES = {"query": "0.75", "training": "0.25"}  # mining is answered without noise alone: it spends none
+SHARES = {"query": "0.75", "training": "0.25"}  # private mining needs a share that a person sets aside
 POLICY: Mapping[str, Any] = {
     "exact": False,
     "minimum_cell": 10,

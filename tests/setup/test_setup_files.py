@@ -119,9 +119,7 @@ def test_setup_examples_show_every_key_that_a_person_sets():
     assert set(documents["site"]) | commented == set(SiteFile.model_fields)
     assert all(f"# {key} = " in (EXAMPLES / "site.toml").read_text() for key in commented)
     assert set(documents["site"]["policy"]) == set(Policy.model_fields)
-    spent = set(Budget.model_fields) - {
-        "mining"
-    }  # private mining is not answered: no share is set aside for it
+    spent = set(Budget.model_fields) - {"mining"}  # private mining needs a share that a person sets aside
     assert set(documents["consortium"]["budgets"]["cardiology"]) == spent
 
 

@@ -5,6 +5,7 @@ Layer:       federation.cli.questions.mine.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from federation.cli.options import (
     AsCsv,
     AsJson,
     ConsortiumFile,
+    Epsilon,
     Explain,
     IdentityFile,
     Purpose,
@@ -29,8 +31,24 @@ from federation.cli.options import (
 from federation.cli.outcome import UsageError
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from analytics.mining.result import MiningResult
     from federation.requests.explanation import Explanation
+
+MaxItems = Annotated[
+    int | None,
+    typer.Option(
+        "--max-items-per-unit",
+        help="With --epsilon: items that a basket keeps at its site; the others are left out.",
+    ),
+]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold", help="Least value of a measure, such as lift=1.2; of p_adjusted the largest."
+    ),
+]
 
 
 def mine(  # noqa: PLR0913, PLR0917
@@ -52,16 +70,11 @@ def mine(  # noqa: PLR0913, PLR0917
             "--basket", help="row, or unit: what any row of a person holds, who counts once a site."
         ),
     ] = "row",
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--threshold", help="Least value of a measure, such as lift=1.2; of p_adjusted the largest."
-        ),
-    ] = None,
+    threshold: Thresholds = None,
     earlier_nested: Annotated[str | None, typer.Option("--nested", hidden=True)] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Exact; private mining is not available yet.")
-    ] = False,
+    max_items: MaxItems = None,
+    epsilon: Epsilon = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Exact, as one exact disclosure.")] = False,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,
@@ -71,10 +84,9 @@ def mine(  # noqa: PLR0913, PLR0917
     """Find association rules over all sites."""
     from analytics.mining.request import MiningRequest
 
-    if not exact:
-        raise UsageError(reason="give --exact: private mining is not available yet")
+    price = _price(epsilon, exact=exact)
     one_output(as_json=as_json, as_csv=as_csv)
-    limits = _limits(threshold or [])
+    limits = _limits(threshold or [], is_private=price is not None)
     wanted: dict[str, Any] = {
         "items": tuple(items),
         "min_support": positive_decimal(min_support, name="min-support"),
@@ -85,15 +97,32 @@ def mine(  # noqa: PLR0913, PLR0917
             earlier_nested or nested, name="nested-supports", choices=("guard", "allow")
         ),
         "basket": _choice(basket, name="basket", choices=("row", "unit")),
+        "max_items_per_unit": max_items,
     }
     with open_session(consortium, identity) as session:
         request = MiningRequest(table=only_table(session.consortium, table), **wanted)
         if explain:
-            _print_explanation(session.explain_mining(request, purpose=purpose), as_json=as_json)
+            _print_explanation(
+                session.explain_mining(request, epsilon=price, purpose=purpose), as_json=as_json
+            )
             return
-        result = session.mine(request, purpose=purpose).where(**limits)
+        if sys.stderr.isatty():
+            typer.echo(_beforehand(session.explain_mining(request, epsilon=price, purpose=purpose)), err=True)
+        result = session.mine(request, epsilon=price, purpose=purpose).where(**limits)
     with never_lost(result):
         _print(result, as_json=as_json, as_csv=as_csv)
+
+
+def _beforehand(explanation: Explanation) -> str:
+    """What a run costs, before it starts."""
+    shape = explanation.to_dict()
+    cost, first = shape["cost"], shape.get("first_block")
+    if first is None:
+        return f"asking for epsilon {cost['epsilon']} of the mining budget: {shape['rounds']} releases with noise"
+    return (
+        f"asking for one exact disclosure: at most {shape['max_levels']} levels and {shape['max_candidates']} candidates; "
+        f"the first {first['levels']} levels at once, {first['itemsets']} itemsets in {first['rounds']} rounds"
+    )
 
 
 def _print_explanation(explanation: Explanation, *, as_json: bool) -> None:
@@ -119,9 +148,17 @@ def _choice(value: str, *, name: str, choices: tuple[str, str]) -> str:
     return value
 
 
-def _limits(texts: list[str]) -> dict[str, float]:
+def _price(epsilon: str | None, *, exact: bool) -> Fraction | None:
+    """Read what a run may cost: an epsilon, or None for an exact disclosure."""
+    if exact == (epsilon is not None):
+        raise UsageError(reason="give either --epsilon (private) or --exact")
+    return None if epsilon is None else positive_decimal(epsilon, name="epsilon")
+
+
+def _limits(texts: list[str], *, is_private: bool) -> dict[str, float]:
     """Read limits on measures, before anything is asked."""
     from analytics.errors import InvalidRequestError
+    from analytics.mining.private.result import check_private
     from analytics.mining.result import check_limits
 
     found: dict[str, float] = {}
@@ -130,6 +167,8 @@ def _limits(texts: list[str]) -> dict[str, float]:
         try:
             found[name.strip()] = float(value)
             check_limits(found)
+            if is_private:
+                check_private(found)
         except (ValueError, InvalidRequestError) as error:
             reason = f"--threshold must be a measure and a number, such as lift=1.2, not {text[:40]!r}"
             raise UsageError(reason=reason) from error

@@ -14,7 +14,7 @@ from analytics.disclosure.recombine import recombine_mined
 from analytics.errors import InvalidRequestError, ReleaseRefusedError
 from analytics.mining.plan import MiningPlan, make_mining_plan
 from analytics.mining.request import MiningRequest
-from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
+from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds, Work
 from federation.requests.kinds.plan_context import context_of
 
 if TYPE_CHECKING:
@@ -132,19 +132,23 @@ class MiningKind:
     sub_budget: str = "mining"
     names_noise: bool = False
 
-    def work(self, request: Request, consortium: Consortium) -> MiningWork:
-        """Plan a mining request."""
-        if request.mode != "exact" or request.epsilon is not None:
-            reason = "must be exact: private mining is not available yet"
-            raise InvalidRequestError(parameter="mode", reason=reason)
+    def work(self, request: Request, consortium: Consortium) -> Work[MiningResult]:
+        """Plan a mining request, exact or private."""
         asked = MiningRequest.from_dict(request.question)
         table = consortium.schema.table(asked.table)
         if table is None:
             known = ", ".join(consortium.schema.tables)
             reason = f"is not one of this consortium, which has {known}"
             raise InvalidRequestError(parameter="table", reason=reason)
-        context = context_of(consortium, table.population, self.sub_budget, is_exact=True)
-        return MiningWork(plan=make_mining_plan(asked, consortium.schema, context))
+        is_exact = request.epsilon is None
+        context = context_of(consortium, table.population, self.sub_budget, is_exact=is_exact)
+        if request.epsilon is None:
+            return MiningWork(plan=make_mining_plan(asked, consortium.schema, context))
+        from analytics.mining.private.plan import make_private_plan
+        from federation.requests.kinds.private_mining import PrivateMiningWork
+
+        plan = make_private_plan(asked, request.epsilon, consortium.schema, context)
+        return PrivateMiningWork(plan=plan)
 
 
 KIND: Final = MiningKind()

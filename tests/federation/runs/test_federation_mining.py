@@ -8,6 +8,7 @@ from hospitals import POLICY, in_threads
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from federation.errors import PolicyRefusedError
+from privacy_accounting.errors import BudgetExceededError
 
 CASES = json.loads((Path(__file__).parents[2] / "oracles/mining/mlxtend_numbers.json").read_text())["cases"]
 ITEMS = [
@@ -56,6 +57,7 @@ def test_rules_have_the_known_columns(session):
         ({"items": ["disease"] * 10_000}, (PlanRejectedError, InvalidRequestError)),
         ({"max_len": 0}, InvalidRequestError),
         ({"exact": False}, InvalidRequestError),
+        ({"max_items_per_unit": 5}, InvalidRequestError),
         ({"basket": "patient"}, InvalidRequestError),
         ({"thresholds": {"lifts": 1}}, InvalidRequestError),
         ({"thresholds": {"lift": "1"}}, InvalidRequestError),
@@ -69,6 +71,50 @@ def test_bad_requests_are_refused_before_any_site_is_asked(session, changes, err
     with pytest.raises(error):
         session.table("patients").association_rules(**arguments)
     assert session.budget_rows()[0]["exact_disclosures"] == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"epsilon": 0}, InvalidRequestError),
+        ({"epsilon": float("nan")}, InvalidRequestError),
+        ({"exact": True}, InvalidRequestError),
+        ({"nested_supports": "allow"}, InvalidRequestError),
+        ({"max_items_per_unit": 0}, InvalidRequestError),
+        ({"max_items_per_unit": 10**6}, InvalidRequestError),
+        ({"thresholds": {"p_adjusted": 0.05}}, InvalidRequestError),
+        ({"min_support": 0}, InvalidRequestError),
+        ({"items": ["shoe_size"]}, PlanRejectedError),
+        ({"items": ["disease"] * 10**6}, InvalidRequestError),
+        ({"epsilon": 20}, BudgetExceededError),
+    ],
+)
+def test_bad_private_requests_spend_nothing(session, changes, error):
+    before = session.budget_rows()
+    arguments = {"items": ITEMS, "min_support": 0.2, "min_confidence": 0.6, "epsilon": 1} | changes
+    with pytest.raises(error):
+        session.table("patients").association_rules(**arguments)
+    assert session.budget_rows() == before
+
+
+def test_private_mining_is_one_charge_of_the_mining_budget(session):
+    before = {row["sub_budget"]: row["spent"] for row in session.budget_rows()}
+    found = session.table("patients").association_rules(
+        ITEMS, min_support=0.2, min_confidence=0.5, epsilon=2, max_items_per_unit=8
+    )
+    after = {row["sub_budget"]: row["spent"] for row in session.budget_rows()}
+    assert [name for name in after if after[name] != before[name]] == ["mining"]
+    assert found.receipt["kind"] == "charge"
+    assert found.cost["epsilon"] == "2"
+    assert found.cost["max_items_per_unit"] == 8
+    assert len(found.cost["events"]) == 3
+    assert {"support_low", "confidence_high", "lift_low"} <= set(found.rules.columns)
+    itemsets = session.table("patients").frequent_itemsets(
+        ITEMS, min_support=0.3, max_len=2, epsilon=1, keep="maximal"
+    )
+    assert len(itemsets.frame)
+    with pytest.raises(InvalidRequestError):
+        session.table("patients").frequent_itemsets(ITEMS, min_support=0.3, epsilon=1, keep="closed")
 
 
 def test_nothing_frequent_is_an_empty_answer(session):
