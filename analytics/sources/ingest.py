@@ -20,6 +20,7 @@ from analytics.sources.cleaning import CleanColumn, ViewColumn, clean_columns
 from analytics.sources.findings import check_columns, column_reports, count_marks
 from analytics.sources.projection import source_names, source_query, wanted_names
 from analytics.sources.report import IngestReport
+from analytics.sources.link_forms import LINK_COLUMN, link_duplicates, with_link_digests
 from analytics.sources.units import UnitColumn, near_duplicates, unit_column
 from analytics.sources.view_comparisons import check_comparisons
 from analytics.sources.views import over_source, view_fault, view_types
@@ -101,8 +102,11 @@ def ingest(
         found = column_reports(columns, counts, source, read)
         check_columns(found, rules.most_misfits, source)
         near = near_duplicates(connection, _STAGED) if unit and unit.is_text else 0
+        if table.link_form is not None:
+            with_link_digests(connection, _STAGED, table.link_form)
         _keep(connection, table, columns, marked, site_key)
         kept = _count(connection, f"SELECT count(*) FROM {quoted(table.name)}")  # noqa: S608
+        linked_twice = 0 if table.link_form is None else link_duplicates(connection, quoted(table.name))
         connection.execute(f"DROP TABLE {_STAGED}")
     except duckdb.Error as error:
         raise SchemaMismatchError(source=source, reason=view_fault(view, error)) from None
@@ -116,6 +120,7 @@ def ingest(
         near_duplicates=near,
         exact_allowed=kept <= table.rows_max,
         columns=found,
+        link_duplicates=linked_twice,
     )
 
 
@@ -186,8 +191,9 @@ def _keep(
         dropped = f'ANTI JOIN {_DROPPED} USING ("{_ROW}")'
     # the units are sorted beside the rows' numbers and not beside whole rows, which would take a second table's memory
     numbers = f'SELECT "{_ROW}", dense_rank() OVER (ORDER BY {unit}) AS "#number" FROM {_STAGED} WHERE {unit} IS NOT NULL'  # noqa: S608
+    link = "" if table.link_form is None else f", {quoted(LINK_COLUMN)}"
     connection.execute(
-        f'{target} {cleaned}{marks}, "#number" AS {unit} FROM {_STAGED} JOIN ({numbers}) USING ("{_ROW}") {dropped}'
+        f'{target} {cleaned}{marks}{link}, "#number" AS {unit} FROM {_STAGED} JOIN ({numbers}) USING ("{_ROW}") {dropped}'
     )
     connection.execute(f"DROP TABLE {_CROWDED}; DROP TABLE IF EXISTS {_DROPPED}")
 

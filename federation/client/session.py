@@ -42,10 +42,10 @@ from federation.protocol.messages import (
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
-from federation.requests.kinds.registry import mining_kind, query_kind, statistic_kind
+from federation.requests.kinds.registry import link_kind, mining_kind, query_kind, statistic_kind
 from federation.requests.planning import NO_PLAN, new_request
 from federation.requests.receipt import exact_requests, make_receipt
-from federation.requests.trust import trust_model_of
+from federation.requests.trust import trust_model_of_work
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analytics.linkage.request import LinkRequest
+    from analytics.linkage.result import LinkResult
     from analytics.mining.request import MiningRequest
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
@@ -241,6 +243,33 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
         """Return plan and recipients of a mining run; nothing is spent."""
         return self._explained(self._planned_mining(request, purpose))
 
+    def link(self, request: LinkRequest, *, purpose: str = PURPOSE) -> LinkResult:
+        """Have two sites find which patients they share; an exact disclosure to both, once for a table's version.
+
+        Visible to: each of the two sites learns what the request says; the analyst learns the number of common patients where
+        it reaches the minimum cell; other sites learn the entry alone.
+
+        Args:
+            request: table, the two sites, what they learn.
+            purpose: written to the ledger.
+
+        Returns:
+            The number, or that it is closed, with cost and receipt.
+
+        Raises:
+            InvalidRequestError: the table declares no form for linkage, or a site is no member.
+            PolicyRefusedError: a site does not name the other in its policy, linked before, or cannot link; nothing was spent.
+            SiteUnavailableError, PartyLostError: as ``sql``.
+        """
+        return self._answered(lambda: self._planned_link(request, purpose))
+
+    def explain_link(self, request: LinkRequest, *, purpose: str = PURPOSE) -> Explanation:
+        """Return who learns what in a linkage, and what it takes; nothing is spent."""
+        return self._explained(self._planned_link(request, purpose))
+
+    def _planned_link(self, request: LinkRequest, purpose: str) -> Planned[LinkResult]:
+        return self._plan(link_kind(), request.to_dict(), epsilon=None, purpose=purpose)
+
     def statistic(self, name: str, *arguments: object, table: str, **options: object) -> Answer:
         """Compute a statistic by its name; ``session.table(t).NAME(...)`` is the same; errors as ``sql``.
 
@@ -361,7 +390,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
 
     def _explained(self, planned: AnyPlanned) -> Explanation:
         work = planned.work
-        return work.explain(trust_model_of(self.consortium, has_products=work.has_products))
+        return work.explain(trust_model_of_work(self.consortium, work))
 
     def _answered(self, plan: Callable[[], Planned[A]]) -> A:
         """Plan, ask, charge, run and finish; plan again where a lost site has been removed meanwhile."""
@@ -384,7 +413,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
                 marks[:] = [time.monotonic()]
                 visit, charged = self._charged(exchange, ask, spending)
                 marks.append(time.monotonic())
-                return charged, visit.shares(charged, run_s=self._run_s)
+                return charged, visit.shares(charged, run_s=self._run_s + planned.work.seconds())
 
             charged, shares = self._queue.answered(exchange, ask, visit)
         marks.append(time.monotonic())
@@ -392,7 +421,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
         receipt = make_receipt(
             planned,
             Entry.from_bytes(charged.entry),
-            secrecy=trust_model_of(self.consortium, has_products=planned.work.has_products),
+            secrecy=trust_model_of_work(self.consortium, planned.work),
             seconds=dict(zip(("charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),

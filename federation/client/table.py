@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
+from analytics.linkage.request import PAIR, Learns, LinkRequest
 from analytics.mining.request import DEFAULT_CANDIDATES, Basket, MiningRequest, NestedSupports
 from analytics.mining.result import Keep, check_choice, check_limits, chosen
 from analytics.statistics.other_names import PART_OF, REFUSED
@@ -22,6 +23,7 @@ from federation.client.schema_view import SchemaView
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from analytics.linkage.result import LinkResult
     from analytics.mining.result import MiningResult
     from analytics.statistics.base import Answer
     from analytics.statistics.quality_answer import QualityAnswer
@@ -38,6 +40,10 @@ class Miner(Protocol):
 
     def mine(self, request: MiningRequest, *, purpose: str) -> MiningResult:
         """Mine; see ``federation.client.session``."""
+        ...
+
+    def link(self, request: LinkRequest, *, purpose: str) -> LinkResult:
+        """Link; see ``federation.client.session``."""
         ...
 
     def statistic(self, name: str, *arguments: object, table: str, **options: object) -> Answer:
@@ -230,3 +236,34 @@ class TableView:
             purpose=purpose,
         )
         return chosen(found, keep, max_support)
+
+    def link(
+        self,
+        sites: Sequence[str],
+        *,
+        learns: Learns = "rows",
+        exact: bool = False,
+        purpose: str = "analysis",
+    ) -> LinkResult:
+        """Have two sites find which patients of this table they share.
+
+        Visible to: each of the two sites learns which of its own patients the other has (``rows``) or how many (``count``); the
+        analyst learns how many, where that reaches the minimum cell.
+        Cost: one exact disclosure to both sites; once for a pair, table and declared version.
+
+        Args:
+            sites: the two.
+            learns: ``rows`` or ``count``.
+            exact: must be True: a linkage has no noise.
+            purpose: written to the ledger.
+
+        Raises:
+            InvalidRequestError, PolicyRefusedError: as ``Session.link``.
+        """
+        if not exact:
+            raise InvalidRequestError(parameter="exact", reason="must be True: a linkage has no noise")
+        named = names_of("sites", sites)
+        if len(named) != PAIR:
+            raise InvalidRequestError(parameter="sites", reason="must name two different sites")
+        request = LinkRequest(table=self.name, sites=(named[0], named[1]), learns=learns)
+        return self._session.link(request, purpose=purpose)

@@ -81,7 +81,7 @@ def check(
     """
     rule = _people(request, policy)
     if rule is None:
-        rule = _nested(facts, policy) or (
+        rule = _linkage(facts, policy, site) or _nested(facts, policy) or (
             _exact(facts, policy, exact) if request.mode == "exact" else _private(request, policy)
         )
     if rule is not None:
@@ -150,6 +150,14 @@ def _people(request: Request, policy: Policy) -> str | None:
     if policy.purposes is not None and request.purpose not in policy.purposes:
         return f"policy.purposes: {request.purpose} is none of {', '.join(policy.purposes)}"
     return None
+
+
+def _linkage(facts: PolicyFacts, policy: Policy, site: str) -> str | None:
+    """Each of the two sites names the other: it may learn which of this site's patients are its own."""
+    if site not in facts.linked:
+        return None
+    others = [name for name in facts.linked if name != site and name not in policy.linkage]
+    return f"policy.linkage: this site does not name {others[0]} as one that may learn which patients they share" if others else None
 
 
 def _nested(facts: PolicyFacts, policy: Policy) -> str | None:

@@ -17,6 +17,7 @@ from smpc.computing_sites import COMPUTING_SITES, THRESHOLD
 
 if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
+    from federation.requests.kinds.base import AnyWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class TrustModel:
     """The trust model of an answer.
 
     Attributes:
-        trust: ``sites`` (no helper), ``dealer``, ``three-sites``, or ``none`` where the consortium cannot compute it.
+        trust: ``sites`` (no helper), ``pair`` (two sites link their patients), ``dealer``, ``three-sites``, or ``none`` where the consortium cannot compute it.
         threshold: this many of the parties with shares learn nothing together.
         of: how many parties hold shares or material.
         evaluate: the sites that evaluate.
@@ -42,6 +43,18 @@ class TrustModel:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return asdict(self) | {"evaluate": list(self.evaluate)}
+
+
+def trust_model_of_work(consortium: Consortium, work: AnyWork) -> TrustModel:
+    """Return the trust model of one piece of work."""
+    linked = work.facts.linked
+    if not linked:
+        return trust_model_of(consortium, has_products=work.has_products)
+    text = (
+        f"{' and '.join(linked)} trust each other to bring their own patients' identifiers and no others; beyond what is opened "
+        "to them, neither learns anything of the other's set, and no helper takes part"
+    )
+    return TrustModel(trust="pair", threshold=1, of=len(linked), evaluate=linked, deals="", text=text)
 
 
 def trust_model_of(consortium: Consortium, *, has_products: bool) -> TrustModel:

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 from federation.errors import PolicyRefusedError, RequestRejectedError
 from federation.node.admission.checked_request import REFUSALS, CheckedRequest, refusals_of
 from federation.node.admission.exact_limits import ExactLimit
+from federation.node.admission.linkage import check_linkable
 from federation.node.in_service import check_in_service
 from federation.protocol.messages import Ask
 from federation.protocol.request import request_hash
@@ -270,6 +271,7 @@ class QueryAdmission:
             lambda: policies.check(
                 planned.request, planned.work.facts, self.policy, site=self.site, exact=exact
             ),
+            lambda: check_linkable(planned.work.facts, self.source(planned), site=self.site),
         )
 
     def _check_memory(self, known: AdmittedRequest) -> None:

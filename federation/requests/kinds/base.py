@@ -44,12 +44,14 @@ class PolicyFacts:
         numbers: how many numbers the request opens at most.
         opens_nested_supports: whether it opens supports whose difference may be below the minimum cell.
         opens_site_results: whether it opens exact figures about one site alone.
+        linked: the two sites that learn which patients, or how many, they share; empty for other work.
     """
 
     minimum_cell: int
     numbers: int
     opens_nested_supports: bool = False
     opens_site_results: bool = False
+    linked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,10 @@ class Work(Protocol[A_co]):
 
     def session_needs(self) -> SessionNeeds:
         """What a site's session takes; a dry run of the joint part."""
+        ...
+
+    def seconds(self) -> int:
+        """How long a run may take beyond the waiting time of any question (s), from public sizes."""
         ...
 
     def scan(self, table: LocalTable, limit_s: float) -> JointPart:

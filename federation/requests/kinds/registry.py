@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from federation.requests.kinds.base import AnyKind
+    from federation.requests.kinds.link import LinkKind
     from federation.requests.kinds.mining import MiningKind
     from federation.requests.kinds.query import QueryKind
     from federation.requests.kinds.statistic import StatisticKind
@@ -37,8 +38,16 @@ def statistic_kind() -> StatisticKind:
     return KIND
 
 
+def link_kind() -> LinkKind:
+    """Linkages."""
+    from federation.requests.kinds.link import KIND
+
+    return KIND
+
+
 KINDS: Final[dict[str, Callable[[], AnyKind]]] = {
     "query": query_kind,
     "mine": mining_kind,
     "statistic": statistic_kind,
+    "link": link_kind,
 }
