@@ -142,9 +142,7 @@ def send_mined(session: Session, plan: MiningPlan, bitmaps: Bitmaps) -> bytes:
     ).to_bytes()
 
 
-def send_linked(
-    session: Session, plan: LinkPlan, links: SiteLinks | None, digests: Sequence[bytes]
-) -> bytes:
+def send_linked(session: Session, plan: LinkPlan, links: SiteLinks | None, digests: Sequence[bytes]) -> bytes:
     """A site's half of a linkage: what it learnt stays here; the analyst gets the number of common patients, or closed.
 
     Visible to: the other of the two sites sees what the plan says; the analyst sees the returned bytes.
@@ -156,7 +154,7 @@ def send_linked(
         digests: of its patients, in the form for linkage.
 
     Returns:
-        The number where it is at least the minimum cell; the same bytes for every smaller one; empty at a site that takes no part.
+        The number where it is at least the minimum cell; the same bytes for every smaller one; empty at any other site.
 
     Raises:
         ReleaseRefusedError: this linkage was begun before.

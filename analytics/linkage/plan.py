@@ -82,7 +82,11 @@ class LinkPlan:
     def opened_to(self) -> dict[str, str]:
         """What is opened to whom."""
         first, second = self.request.sites
-        what = "which of its own patients the other has" if self.request.learns == "rows" else "how many they share"
+        what = (
+            "which of its own patients the other has"
+            if self.request.learns == "rows"
+            else "how many they share"
+        )
         return {
             first: what,
             second: what,

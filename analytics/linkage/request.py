@@ -35,7 +35,7 @@ class LinkRequest:
     learns: Learns = "rows"
 
     def __post_init__(self) -> None:
-        if len(self.sites) != PAIR or self.sites[0] == self.sites[1]:
+        if self.sites[0] == self.sites[1]:
             raise InvalidRequestError(parameter="sites", reason="must name two different sites")
         if self.learns not in get_args(Learns):
             raise InvalidRequestError(parameter="learns", reason=f"must be {' or '.join(get_args(Learns))}")
@@ -59,8 +59,10 @@ class LinkRequest:
         table, sites, learns = mapping.get("table"), mapping.get("sites"), mapping.get("learns", "rows")
         if not isinstance(table, str):
             raise InvalidRequestError(parameter="table", reason="must be a text")
-        if not isinstance(sites, list | tuple) or len(sites) != PAIR or not all(
-            isinstance(site, str) for site in sites
+        if (
+            not isinstance(sites, list | tuple)
+            or len(sites) != PAIR
+            or not all(isinstance(site, str) for site in sites)
         ):
             raise InvalidRequestError(parameter="sites", reason="must name two different sites")
         for choice in get_args(Learns):

@@ -5,8 +5,11 @@ Layer:       analytics.linkage beside plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,9 @@ class LinkResult:
         """The answer in a sentence."""
         first, second = self.sites
         if self.count is None:
-            return f"{first} and {second} share fewer than {self.minimum_cell} patients of {self.table}, or none"
+            return (
+                f"{first} and {second} share fewer than {self.minimum_cell} patients of {self.table}, or none"
+            )
         return f"{first} and {second} share {self.count} patients of {self.table}"
 
     def __str__(self) -> str:

@@ -94,7 +94,9 @@ class Table:
             )
 
         if self.privacy_unit == ROW and self.link_form is not None:
-            yield Mistake(path="link_form", problem="needs an identifier: declare a column as the privacy unit")
+            yield Mistake(
+                path="link_form", problem="needs an identifier: declare a column as the privacy unit"
+            )
 
     def _name_mistakes(self) -> Iterator[Mistake]:
         folded = [name.lower() for name in self.columns]

@@ -18,9 +18,9 @@ from analytics.schema.tables import ROW
 from analytics.sources.cells import view_functions
 from analytics.sources.cleaning import CleanColumn, ViewColumn, clean_columns
 from analytics.sources.findings import check_columns, column_reports, count_marks
+from analytics.sources.link_forms import LINK_COLUMN, link_duplicates, with_link_digests
 from analytics.sources.projection import source_names, source_query, wanted_names
 from analytics.sources.report import IngestReport
-from analytics.sources.link_forms import LINK_COLUMN, link_duplicates, with_link_digests
 from analytics.sources.units import UnitColumn, near_duplicates, unit_column
 from analytics.sources.view_comparisons import check_comparisons
 from analytics.sources.views import over_source, view_fault, view_types

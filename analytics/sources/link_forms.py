@@ -2,8 +2,8 @@
 
 Layer:       analytics.sources beside units.
 Terms:       the *form for linkage* is the unit's normal form (``units``) after the steps of ``link_form``: ``nfkc`` (Unicode
-             compatibility characters), ``casefold``, ``no_blanks`` (no blank and no invisible character), ``no_punctuation`` (letters
-             and digits alone), ``no_leading_zeros``, in this order.
+             compatibility characters), ``casefold``, ``no_blanks`` (no blank and no invisible character),
+             ``no_punctuation`` (letters and digits alone), ``no_leading_zeros``, in this order.
 Guarantees:  equal at two sites with equal schemas. The clean table holds a digest of it, never the identifier. An identifier of
              which nothing is left is linked to nobody.
 See instead: hashing under a key of the pair, and the group (``smpc.set_intersection``): the digest here has no key, since it must

@@ -204,10 +204,9 @@ class LocalTable:
             limit_s: seconds after which it is stopped; None: never.
         """
         column = quoted(LINK_COLUMN)
-        statement = (
-            f"SELECT DISTINCT {column} FROM {quoted(self.table.name)} WHERE {column} IS NOT NULL ORDER BY {column}"  # noqa: S608
-        )
-        return [bytes.fromhex(str(digest)) for (digest,) in self._run(lambda: self.engine.rows(statement, limit_s))]
+        statement = f"SELECT DISTINCT {column} FROM {quoted(self.table.name)} WHERE {column} IS NOT NULL ORDER BY {column}"  # noqa: S608
+        rows = self._run(lambda: self.engine.rows(statement, limit_s))
+        return [bytes.fromhex(str(row[0])) for row in rows]
 
     def close(self) -> None:
         """End every statement that runs, and forget the rows."""

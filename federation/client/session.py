@@ -23,6 +23,7 @@ from federation.client.by_accuracy import goal_if_any, promise
 from federation.client.cubes import Cubes
 from federation.client.described import Described
 from federation.client.kept_answers import KeptAnswers
+from federation.client.linking.links import Links
 from federation.client.named_statistic import PURPOSE, NamedStatistic
 from federation.client.preflight import Preflights
 from federation.client.queueing import QuestionQueue
@@ -42,10 +43,10 @@ from federation.protocol.messages import (
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
-from federation.requests.kinds.registry import link_kind, mining_kind, query_kind, statistic_kind
+from federation.requests.kinds.registry import mining_kind, query_kind, statistic_kind
 from federation.requests.planning import NO_PLAN, new_request
 from federation.requests.receipt import exact_requests, make_receipt
-from federation.requests.trust import trust_model_of_work
+from federation.requests.trust import TrustModel, trust_model_of
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analytics.linkage.request import LinkRequest
-    from analytics.linkage.result import LinkResult
     from analytics.mining.request import MiningRequest
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
@@ -68,7 +67,7 @@ if TYPE_CHECKING:
     from federation.network.channel import Network
     from federation.protocol.channel_pool import Exchange
     from federation.requests.explanation import Explanation
-    from federation.requests.kinds.base import Kind
+    from federation.requests.kinds.base import AnyWork, Kind
     from federation.requests.planning import AnyPlanned, Planned
 
 T = TypeVar("T")
@@ -76,7 +75,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
+class Session(Described, Links, Trains, Cubes, Administered, Quoting, Preflights):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
@@ -243,33 +242,6 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
         """Return plan and recipients of a mining run; nothing is spent."""
         return self._explained(self._planned_mining(request, purpose))
 
-    def link(self, request: LinkRequest, *, purpose: str = PURPOSE) -> LinkResult:
-        """Have two sites find which patients they share; an exact disclosure to both, once for a table's version.
-
-        Visible to: each of the two sites learns what the request says; the analyst learns the number of common patients where
-        it reaches the minimum cell; other sites learn the entry alone.
-
-        Args:
-            request: table, the two sites, what they learn.
-            purpose: written to the ledger.
-
-        Returns:
-            The number, or that it is closed, with cost and receipt.
-
-        Raises:
-            InvalidRequestError: the table declares no form for linkage, or a site is no member.
-            PolicyRefusedError: a site does not name the other in its policy, linked before, or cannot link; nothing was spent.
-            SiteUnavailableError, PartyLostError: as ``sql``.
-        """
-        return self._answered(lambda: self._planned_link(request, purpose))
-
-    def explain_link(self, request: LinkRequest, *, purpose: str = PURPOSE) -> Explanation:
-        """Return who learns what in a linkage, and what it takes; nothing is spent."""
-        return self._explained(self._planned_link(request, purpose))
-
-    def _planned_link(self, request: LinkRequest, purpose: str) -> Planned[LinkResult]:
-        return self._plan(link_kind(), request.to_dict(), epsilon=None, purpose=purpose)
-
     def statistic(self, name: str, *arguments: object, table: str, **options: object) -> Answer:
         """Compute a statistic by its name; ``session.table(t).NAME(...)`` is the same; errors as ``sql``.
 
@@ -390,7 +362,10 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
 
     def _explained(self, planned: AnyPlanned) -> Explanation:
         work = planned.work
-        return work.explain(trust_model_of_work(self.consortium, work))
+        return work.explain(self._trust(work))
+
+    def _trust(self, work: AnyWork) -> TrustModel:
+        return trust_model_of(self.consortium, has_products=work.has_products, linked=work.facts.linked)
 
     def _answered(self, plan: Callable[[], Planned[A]]) -> A:
         """Plan, ask, charge, run and finish; plan again where a lost site has been removed meanwhile."""
@@ -421,7 +396,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
         receipt = make_receipt(
             planned,
             Entry.from_bytes(charged.entry),
-            secrecy=trust_model_of_work(self.consortium, planned.work),
+            secrecy=self._trust(planned.work),
             seconds=dict(zip(("charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),

@@ -81,8 +81,10 @@ def check(
     """
     rule = _people(request, policy)
     if rule is None:
-        rule = _linkage(facts, policy, site) or _nested(facts, policy) or (
-            _exact(facts, policy, exact) if request.mode == "exact" else _private(request, policy)
+        rule = (
+            _linkage(facts, policy, site)
+            or _nested(facts, policy)
+            or (_exact(facts, policy, exact) if request.mode == "exact" else _private(request, policy))
         )
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
@@ -157,7 +159,11 @@ def _linkage(facts: PolicyFacts, policy: Policy, site: str) -> str | None:
     if site not in facts.linked:
         return None
     others = [name for name in facts.linked if name != site and name not in policy.linkage]
-    return f"policy.linkage: this site does not name {others[0]} as one that may learn which patients they share" if others else None
+    return (
+        f"policy.linkage: this site does not name {others[0]} as one that may learn which patients they share"
+        if others
+        else None
+    )
 
 
 def _nested(facts: PolicyFacts, policy: Policy) -> str | None:

@@ -42,9 +42,7 @@ def n_blocks(n_elements: int) -> int:
 
 def block_rows(n_elements: int) -> list[int]:
     """Elements of each block, in order."""
-    return [
-        min(BLOCK_ROWS, n_elements - first) for first in range(0, n_elements, BLOCK_ROWS)
-    ]
+    return [min(BLOCK_ROWS, n_elements - first) for first in range(0, n_elements, BLOCK_ROWS)]
 
 
 def in_blocks(data: bytes, element_bytes: int = ELEMENT_BYTES) -> list[bytes]:

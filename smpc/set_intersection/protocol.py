@@ -280,9 +280,7 @@ class SetIntersection:
         if not is_right or len(found) != self._n_elements:
             raise PeerRejectedError(reason="the returned rows are not those that were sent, in their order")
 
-    def _common(
-        self, own: _Own, returned: bytes, made: bytes
-    ) -> tuple[int, npt.NDArray[np.int64] | None]:
+    def _common(self, own: _Own, returned: bytes, made: bytes) -> tuple[int, npt.NDArray[np.int64] | None]:
         """Compare, and check that both parties have found the same."""
         common, places, _ = np.intersect1d(
             as_elements(returned), as_elements(made), assume_unique=True, return_indices=True
