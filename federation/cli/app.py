@@ -36,6 +36,7 @@ from federation.cli import (
     train,
 )
 from federation.cli.examples import add_examples
+from federation.cli.linking import link
 from federation.cli.outcome import (
     DONE,
     FAILED,
@@ -88,6 +89,7 @@ for command in (
     analyst.budget,
     stats.stats,
     mine.mine,
+    link.link,
     train.train,
     evaluate.evaluate,
     schema.schema,
