@@ -80,6 +80,7 @@ def link_at_site(
     link = KeptLink.of(
         [digests[row] for row in rows],
         session=session.session_id.hex(),
+        learns=plan.request.learns,
         commitment=found.commitment,
         signature=found.signature,
     )

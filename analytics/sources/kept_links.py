@@ -74,6 +74,7 @@ class KeptLink:
 
     Attributes:
         session: the run's session, hex: the hash of its ledger entry.
+        learns: ``rows`` or ``count``.
         commitment: the peer's, to its set.
         signature: the peer's, of that.
         key: under which ``patients`` are hashed.
@@ -81,17 +82,27 @@ class KeptLink:
     """
 
     session: str
+    learns: str
     commitment: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     key: bytes = field(repr=False)
     patients: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, digests: Sequence[bytes], *, session: str, commitment: bytes, signature: bytes) -> KeptLink:
+    def of(
+        cls, digests: Sequence[bytes], *, session: str, learns: str, commitment: bytes, signature: bytes
+    ) -> KeptLink:
         """Keep the digests of common patients, in their order."""
         key = os.urandom(KEY_BYTES)
         names = b"".join(_name(key, digest) for digest in digests)
-        return cls(session=session, commitment=commitment, signature=signature, key=key, patients=names)
+        return cls(
+            session=session,
+            learns=learns,
+            commitment=commitment,
+            signature=signature,
+            key=key,
+            patients=names,
+        )
 
     def places(self, digests: Sequence[bytes]) -> npt.NDArray[np.int64]:
         """Where in the common order each of some patients is, -1 for those who are not common.
@@ -109,6 +120,7 @@ class KeptLink:
         """One line of JSON, then the patients."""
         head = {
             "session": self.session,
+            "learns": self.learns,
             "commitment": self.commitment.hex(),
             "signature": self.signature.hex(),
             "key": self.key.hex(),
@@ -121,7 +133,7 @@ class KeptLink:
         head, _, patients = data.partition(b"\n")
         read = json.loads(head)
         values = {name: bytes.fromhex(read[name]) for name in ("commitment", "signature", "key")}
-        return cls(session=read["session"], patients=patients, **values)
+        return cls(session=read["session"], learns=read["learns"], patients=patients, **values)
 
 
 class SiteLinks:

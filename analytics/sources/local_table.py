@@ -208,6 +208,29 @@ class LocalTable:
         rows = self._run(lambda: self.engine.rows(statement, limit_s))
         return [bytes.fromhex(str(row[0])) for row in rows]
 
+    def link_values(
+        self, column: str, limit_s: float | None = None
+    ) -> tuple[list[bytes], npt.NDArray[np.int64]]:
+        """Fetch one column of the units that can be linked, of a table of one row a unit.
+
+        Visible to: the site alone.
+
+        Args:
+            column: a declared name.
+            limit_s: as for ``link_digests``.
+
+        Returns:
+            The units' digests, and their values as ``every_row`` gives them.
+        """
+        digest = quoted(LINK_COLUMN)
+        statement = (
+            f"SELECT {digest}, COALESCE({self._integer(column)}, {MISSING}) FROM {quoted(self.table.name)} "  # noqa: S608
+            f"WHERE {digest} IS NOT NULL ORDER BY {digest}"
+        )
+        rows = self._run(lambda: self.engine.rows(statement, limit_s))
+        values = np.array([tuple(row)[-1] for row in rows], dtype=np.int64)
+        return [bytes.fromhex(str(row[0])) for row in rows], values
+
     def close(self) -> None:
         """End every statement that runs, and forget the rows."""
         self.engine.close()

@@ -18,6 +18,7 @@ from analytics.statistics.registry import STATISTICS
 from analytics.statistics.requirements import STATISTIC
 from federation.client.arguments import exact_number, names_of
 from federation.client.gate import checked
+from federation.client.linking.linked_table import LinkedTable
 from federation.client.schema_view import SchemaView
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ class Miner(Protocol):
 
     def link(self, request: LinkRequest, *, purpose: str) -> LinkResult:
         """Link; see ``federation.client.session``."""
+        ...
+
+    def statistic_by_columns(
+        self, name: str, *arguments: object, table: str, at: Mapping[str, str], **options: object
+    ) -> Answer:
+        """Compute a table by columns; see ``federation.client.linking.links``."""
+        ...
+
+    def explain_by_columns(
+        self, name: str, *arguments: object, table: str, at: Mapping[str, str], **options: object
+    ) -> Explanation:
+        """Explain one; see ``federation.client.linking.links``."""
         ...
 
     def statistic(self, name: str, *arguments: object, table: str, **options: object) -> Answer:
@@ -236,6 +249,14 @@ class TableView:
             purpose=purpose,
         )
         return chosen(found, keep, max_support)
+
+    def linked(self, at: Mapping[str, str]) -> LinkedTable:
+        """Return this table's linked patients, with one column from each of two sites.
+
+        Args:
+            at: for each of the two columns the site that holds it, such as ``{"diabetes": "north", "statin": "registry"}``.
+        """
+        return LinkedTable(self._session, self.name, at)
 
     def link(
         self,

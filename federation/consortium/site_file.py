@@ -60,6 +60,7 @@ class Policy(Model):
     analysts: list[Name] | None = None
     purposes: list[Name] | None = None
     nested_supports: Literal["guard", "allow"] = "guard"
+    exact_vertical: bool = False
     linkage: list[Name] = Field(
         default=[],
         description="sites that may learn which patients they share with this one: only those that may know its patient list",

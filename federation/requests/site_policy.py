@@ -83,6 +83,7 @@ def check(
     if rule is None:
         rule = (
             _linkage(facts, policy, site)
+            or _vertical(facts, policy, site)
             or _nested(facts, policy)
             or (_exact(facts, policy, exact) if request.mode == "exact" else _private(request, policy))
         )
@@ -164,6 +165,13 @@ def _linkage(facts: PolicyFacts, policy: Policy, site: str) -> str | None:
         if others
         else None
     )
+
+
+def _vertical(facts: PolicyFacts, policy: Policy, site: str) -> str | None:
+    """Two sites alone stand behind a table by columns, so both have to permit it."""
+    if site in facts.by_columns and not policy.exact_vertical:
+        return "policy.exact_vertical: this site gives no exact figure of its columns beside those of one other site"
+    return None
 
 
 def _nested(facts: PolicyFacts, policy: Policy) -> str | None:

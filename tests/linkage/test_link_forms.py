@@ -151,7 +151,9 @@ def test_a_linkage_begins_once_for_a_version_and_a_peer(is_on_disk, tmp_path):
 def test_what_is_kept_names_nobody_and_finds_the_order_again(tmp_path):
     site = links(tmp_path / "links")
     people = [hashlib.sha256(bytes([number])).digest() for number in range(5)]
-    link = KeptLink.of([people[3], people[0]], session="ab" * 32, commitment=b"c" * 32, signature=b"s" * 64)
+    link = KeptLink.of(
+        [people[3], people[0]], session="ab" * 32, learns="rows", commitment=b"c" * 32, signature=b"s" * 64
+    )
     site.keep(site.linkage("patients", "bob"), link)
     (file,) = (tmp_path / "links").iterdir()
     data = file.read_bytes()

@@ -154,7 +154,7 @@ def test_each_site_must_name_the_other_and_a_site_with_doubled_identifiers_refus
     )
     rows = {"ada": people(0, 30), "bob": people(0, 30), "cyd": doubled}
     schema = {"tables": {"patients": TABLE}}
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="identifiers"):
         opened = federation.local(
             rows, schema=schema, policy={"minimum_cell": 10, "linkage": ["ada", "cyd"]}, engine="numpy"
         )
@@ -165,9 +165,7 @@ def test_each_site_must_name_the_other_and_a_site_with_doubled_identifiers_refus
         ) as refused:
             session.table("patients").link(["ada", "bob"], exact=True)
         assert refused.value.site == "ada"
-        with pytest.raises(
-            PolicyRefusedError, match="its administrator sees why|administrator sees why"
-        ) as refused:
+        with pytest.raises(PolicyRefusedError, match="administrator sees why") as refused:
             session.table("patients").link(["ada", "cyd"], exact=True)
         assert refused.value.site == "cyd"
         assert not any(character.isdigit() for character in str(refused.value))

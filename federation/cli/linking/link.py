@@ -25,7 +25,7 @@ from federation.cli.options import (
 from federation.cli.outcome import UsageError
 
 
-def link(
+def link(  # noqa: PLR0913, PLR0917
     sites: Annotated[list[str], typer.Argument(help="The two sites.")],
     consortium: ConsortiumFile,
     table: TableName = None,

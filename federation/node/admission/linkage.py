@@ -27,12 +27,19 @@ def check_linkable(facts: PolicyFacts, source: LocalTable, *, site: str) -> None
         site: its name.
 
     Raises:
-        PolicyRefusedError: this site is one of the two, and cannot link the table, or did before.
+        PolicyRefusedError: this site is one of the two, and cannot link the table, or did before; or, of a statistic by
+            columns, it has no linkage with the other one.
     """
-    if site not in facts.linked:
+    pair = facts.linked or facts.by_columns
+    if site not in pair:
         return
-    (peer,) = (name for name in facts.linked if name != site)
+    (peer,) = (name for name in pair if name != site)
     fault = source.link_fault()
+    if facts.by_columns:
+        fault = fault or _unlinked(source, peer)
+        if fault:
+            raise PolicyRefusedError(site=site, rule=f"columns of {source.table.name}: {fault}")
+        return
     if not fault and not is_installed():
         fault = "this site's installation lacks crossward[linkage]"
     if not fault and source.links is not None:
@@ -40,3 +47,11 @@ def check_linkable(facts: PolicyFacts, source: LocalTable, *, site: str) -> None
         fault = BEGUN if source.links.has_begun(linkage) else ""
     if fault:
         raise PolicyRefusedError(site=site, rule=f"linkage of {source.table.name}: {fault}")
+
+
+def _unlinked(source: LocalTable, peer: str) -> str:
+    if source.links is None:
+        return "the site keeps no linkages"
+    link = source.links.kept(source.links.linkage(source.table.name, peer))
+    is_usable = link is not None and link.learns == "rows"
+    return "" if is_usable else f"link its patients with {peer} first, so that both learn which they are"

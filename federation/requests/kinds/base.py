@@ -44,6 +44,7 @@ class PolicyFacts:
         numbers: how many numbers the request opens at most.
         opens_nested_supports: whether it opens supports whose difference may be below the minimum cell.
         opens_site_results: whether it opens exact figures about one site alone.
+        by_columns: the two sites whose columns are put together; empty for other work.
         linked: the two sites that learn which patients, or how many, they share; empty for other work.
     """
 
@@ -52,6 +53,7 @@ class PolicyFacts:
     opens_nested_supports: bool = False
     opens_site_results: bool = False
     linked: tuple[str, ...] = ()
+    by_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
