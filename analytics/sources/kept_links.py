@@ -3,7 +3,7 @@
 Layer:       analytics.sources below local_table.
 Terms:       a *linkage* is of one table, in its declared version, between this site and one peer.
 Guarantees:  each begins once, for ever: the mark is durable before anything is sent, so that no second one follows with
-             another set (P18). What is kept names nobody: digests under a key of its own, in the order that both sites
+             another set (P18). What is kept holds no identifier: digests under a key of its own, in the order that both sites
              share. Files have mode 0600 in a folder of mode 0700.
 See instead: the run (``analytics.linkage``), the entry that discloses it (``privacy_accounting.ledger``).
 Source:      ours; docs/guarantees.md P18.

@@ -5,7 +5,7 @@ Terms:       the *form for linkage* is the unit's normal form (``units``) after 
              compatibility characters), ``casefold``, ``no_blanks`` (no blank and no invisible character),
              ``no_punctuation`` (letters and digits alone), ``no_leading_zeros``, in this order.
 Guarantees:  equal at two sites with equal schemas. The clean table holds a digest of it, never the identifier. An identifier of
-             which nothing is left is linked to nobody.
+             which nothing is left is linked to no one.
 See instead: hashing under a key of the pair, and the group (``smpc.set_intersection``): the digest here has no key, since it must
              be equal at two sites, and never leaves the site.
 Source:      ours; Unicode UAX 15.

@@ -44,7 +44,7 @@ def test_a_form_is_its_own_form(text, steps):
     assert link_form(form, steps) == form
 
 
-def test_an_identifier_of_which_nothing_is_left_is_linked_to_nobody():
+def test_an_identifier_of_which_nothing_is_left_is_not_linked():
     assert link_digest("--", ("no_punctuation",)) is None
     assert link_digest("a", ()) == hashlib.sha256(b"crossward/link/1\na").hexdigest()
 
@@ -116,7 +116,7 @@ def test_a_table_without_linkages_says_so():
         assert source.link_fault() == ""
 
 
-class Nobody:
+class NoSigner:
     def sign(self, data):
         return bytes(64)
 
@@ -126,7 +126,7 @@ class Nobody:
 
 def links(folder=None, versions=None):
     known = versions if versions is not None else {}
-    return SiteLinks(owner="ada", identity=Nobody(), version=lambda name: known.get(name, 1), folder=folder)
+    return SiteLinks(owner="ada", identity=NoSigner(), version=lambda name: known.get(name, 1), folder=folder)
 
 
 @pytest.mark.parametrize("is_on_disk", [True, False])
@@ -148,7 +148,7 @@ def test_a_linkage_begins_once_for_a_version_and_a_peer(is_on_disk, tmp_path):
     assert again.kept(first) is None
 
 
-def test_what_is_kept_names_nobody_and_finds_the_order_again(tmp_path):
+def test_what_is_kept_holds_no_identifier_and_finds_the_order_again(tmp_path):
     site = links(tmp_path / "links")
     people = [hashlib.sha256(bytes([number])).digest() for number in range(5)]
     link = KeptLink.of(
