@@ -1,9 +1,9 @@
 """Linkage of two sites, each with one worker process, beside openmined-psi.
 
 Two parties with --rows patients each, half of them common, over memory channels; the multiplications run in one process a party.
-openmined-psi runs in an environment of its own (--peers PYTHON): set-up, request, response and comparison one after the other in
-one process, raw sets, the intersection revealed to one side only. Writes build/bench/linkage.json; prints a table (with --json the
-rows).
+openmined-psi runs in an environment of its own (--peers PYTHON): set-up, request, response and comparison one after the other
+in one process, raw sets, the intersection revealed to one side only. Writes build/bench/linkage.json; prints a table (with
+--json the rows).
 """
 
 from __future__ import annotations

@@ -15,15 +15,14 @@ Source:      ours; docs/guarantees.md P8, P18.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self, cast
 
 import numpy as np
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.base import EXACT, Statistic, Step
-from analytics.statistics.counts import OPEN, OVER, CountStatistic
-from analytics.statistics.tables.chi_square import ChiSquare
-from analytics.statistics.tables.crosstab import Crosstab
+from analytics.statistics.counts import OPEN, OVER
+from analytics.statistics.registry import STATISTICS
 from smpc.operations.arithmetic import broadcast, concatenate, matmul, multiply, reshape, take
 from smpc.operations.selection import all_of
 
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.statistics.arguments import Arguments
-    from analytics.statistics.base import Answer, Ints, Limits, Mode
+    from analytics.statistics.base import Answer, AnyStatistic, Ints, Limits, Mode
+    from analytics.statistics.counts import CountStatistic
     from analytics.statistics.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
@@ -120,12 +120,7 @@ class ByColumns(Statistic[int]):
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> Answer:
         """As the statistic itself, from an open or closed table."""
         (values,) = opened
-        if isinstance(self.inner, Crosstab):
-            n_cells, n_lines = len(self.inner.places), self.inner.n_guarded[0] - len(self.inner.places)
-            lines = np.zeros(n_lines, dtype=np.int64)  # margins follow from the open cells
-            flags = np.full(n_cells, values[-1])
-            values = np.concatenate([values[:-1], lines, flags, lines])
-        return self.inner.estimate((values,), noise)
+        return self.inner.estimate((self.inner.whole_table(values),), noise)
 
     def _joint(self, session: Session, bits: Shared) -> Shared:
         rows, (first, second) = self.limits.rows_max, self.groups
@@ -138,15 +133,18 @@ class ByColumns(Statistic[int]):
         return concatenate([multiply(session, opened, broadcast(flag, opened.shape)), flag])
 
 
-def table_of_two(inner: object) -> CountStatistic:
-    """Check that a bound statistic is a table of two columns whose rule of closing is known here.
+def table_of_two(inner: AnyStatistic) -> CountStatistic:
+    """Check that a bound statistic is a table of two columns that can open as a whole.
 
     Raises:
         InvalidRequestError: it is not.
     """
-    if isinstance(inner, ChiSquare | Crosstab) and len(inner.keys) == COLUMNS and inner.hidden is None:
-        return inner
-    reason = "must be crosstab or chi_square of two columns, without reveal, to be asked by columns"
+    if inner.is_whole_table:
+        table = cast("CountStatistic", inner)
+        if len(table.keys) == COLUMNS and table.hidden is None:
+            return table
+    known = ", ".join(sorted(name for name, kind in STATISTICS.items() if kind.is_whole_table))
+    reason = f"must be a table of two columns, without reveal, to be asked by columns: {known}"
     raise InvalidRequestError(parameter="statistic", reason=reason)
 
 

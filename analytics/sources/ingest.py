@@ -67,8 +67,7 @@ def ingest(
         What was found.
 
     Raises:
-        SchemaMismatchError: the file is not of its kind, the view cannot be computed, or a column is not as the schema
-            says.
+        SchemaMismatchError: the file is not of its kind, the view cannot be computed, or a column is not as declared.
     """
     if not MIN_KEY_BYTES <= len(site_key) <= _BLOCK_BYTES:
         raise SchemaMismatchError(
@@ -102,11 +101,8 @@ def ingest(
         found = column_reports(columns, counts, source, read)
         check_columns(found, rules.most_misfits, source)
         near = near_duplicates(connection, _STAGED) if unit and unit.is_text else 0
-        if table.link_form is not None:
-            with_link_digests(connection, _STAGED, table.link_form)
         _keep(connection, table, columns, marked, site_key)
         kept = _count(connection, f"SELECT count(*) FROM {quoted(table.name)}")  # noqa: S608
-        linked_twice = 0 if table.link_form is None else link_duplicates(connection, quoted(table.name))
         connection.execute(f"DROP TABLE {_STAGED}")
     except duckdb.Error as error:
         raise SchemaMismatchError(source=source, reason=view_fault(view, error)) from None
@@ -120,7 +116,7 @@ def ingest(
         near_duplicates=near,
         exact_allowed=kept <= table.rows_max,
         columns=found,
-        link_duplicates=linked_twice,
+        link_duplicates=link_duplicates(connection, table),
     )
 
 
@@ -175,6 +171,7 @@ def _keep(
     )
     target = f"CREATE TABLE memory.main.{quoted(table.name)} AS SELECT"
     unit = quoted(UNIT_COLUMN)
+    with_link_digests(connection, _STAGED, table.link_form)
     if table.privacy_unit == ROW:
         connection.execute(f"{target} {cleaned}{marks} FROM {_STAGED}")
         return

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from analytics.schema import Table
+
 LINK_COLUMN: Final = "#link"
 DIGEST_BYTES: Final = 32
 _TAG: Final = b"crossward/link/1\n"
@@ -58,8 +60,10 @@ def link_digest(identifier: str, steps: Sequence[str]) -> str | None:
     return hashlib.sha256(_TAG + text.encode("utf-8", "surrogatepass")).hexdigest() if text else None
 
 
-def with_link_digests(connection: duckdb.DuckDBPyConnection, staged: str, steps: Sequence[str]) -> None:
-    """Add a column of digests to a staged table.
+def with_link_digests(
+    connection: duckdb.DuckDBPyConnection, staged: str, steps: Sequence[str] | None
+) -> None:
+    """Add a column of digests to a staged table, where the schema declares a form for linkage.
 
     Visible to: the site alone.
 
@@ -68,6 +72,8 @@ def with_link_digests(connection: duckdb.DuckDBPyConnection, staged: str, steps:
         staged: its table with the units' normal forms.
         steps: of ``Table.link_form``.
     """
+    if steps is None:
+        return
     unit, column = quoted(UNIT_COLUMN), quoted(LINK_COLUMN)
     units = connection.execute(f"SELECT DISTINCT {unit} FROM {staged} WHERE {unit} IS NOT NULL").fetchall()  # noqa: S608
     connection.execute(f"CREATE TEMP TABLE {_DIGESTS} (unit VARCHAR, digest VARCHAR)")
@@ -82,18 +88,20 @@ def with_link_digests(connection: duckdb.DuckDBPyConnection, staged: str, steps:
     connection.execute(f"DROP TABLE {_DIGESTS}")
 
 
-def link_duplicates(connection: duckdb.DuckDBPyConnection, clean: str) -> int:
+def link_duplicates(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
     """Count the units that share their form for linkage with another one, for the administrator.
 
     Visible to: the site alone.
 
     Args:
         connection: the site's database.
-        clean: its clean table, quoted.
+        table: its clean table; 0 where that declares no form for linkage.
     """
+    if table.link_form is None:
+        return 0
     unit, column = quoted(UNIT_COLUMN), quoted(LINK_COLUMN)
     shared = (
-        f"SELECT count(DISTINCT {unit}) AS n FROM {clean} WHERE {column} IS NOT NULL "  # noqa: S608
+        f"SELECT count(DISTINCT {unit}) AS n FROM {quoted(table.name)} WHERE {column} IS NOT NULL "  # noqa: S608
         f"GROUP BY {column} HAVING count(DISTINCT {unit}) > 1"
     )
     row = connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({shared})").fetchone()  # noqa: S608

@@ -5,10 +5,13 @@ Layer:       federation.client.linking. A convenience wrapper; it can do nothing
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from analytics.statistics.registry import STATISTICS
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from analytics.statistics.base import Answer
     from federation.requests.explanation import Explanation
@@ -37,19 +40,15 @@ class LinkedTable:
         """Name the table, and where each column is."""
         self._session, self.table, self.at = session, table, dict(at)
 
-    def crosstab(self, a: str, b: str, **options: object) -> Answer:
-        """Count the combinations of two columns; errors as ``Session.statistic_by_columns``.
+    def __getattr__(self, statistic: str) -> Callable[..., Answer]:
+        """Return a table of two columns as a method: the columns, then ``exact`` and ``purpose``.
 
-        Args:
-            a: a column, at one of the two sites.
-            b: the other one.
-            **options: ``exact``, ``purpose``.
+        Errors as ``Session.statistic_by_columns``.
         """
-        return self._session.statistic_by_columns("crosstab", a, b, table=self.table, at=self.at, **options)
-
-    def chi_square(self, a: str, b: str, **options: object) -> Answer:
-        """Test independence of two columns; otherwise as ``crosstab``, with ``correction`` too."""
-        return self._session.statistic_by_columns("chi_square", a, b, table=self.table, at=self.at, **options)
+        if statistic not in STATISTICS or not STATISTICS[statistic].is_whole_table:
+            known = ", ".join(sorted(name for name, kind in STATISTICS.items() if kind.is_whole_table))
+            raise AttributeError(f"linked patients have {known}", name=statistic, obj=self)
+        return partial(self._session.statistic_by_columns, statistic, table=self.table, at=self.at)
 
     def explain(self, statistic: str, a: str, b: str, **options: object) -> Explanation:
         """Return plan and recipients; nothing is spent."""
