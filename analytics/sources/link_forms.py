@@ -104,5 +104,5 @@ def link_duplicates(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
         f"SELECT count(DISTINCT {unit}) AS n FROM {quoted(table.name)} WHERE {column} IS NOT NULL "  # noqa: S608
         f"GROUP BY {column} HAVING count(DISTINCT {unit}) > 1"
     )
-    row = connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({shared})").fetchone()  # noqa: S608
-    return int(row[0]) if row else 0
+    found = connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({shared})").fetchall()  # noqa: S608
+    return int(found[0][0])
