@@ -6,7 +6,7 @@ import stat
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.errors import ReleaseRefusedError, SchemaError
@@ -38,7 +38,8 @@ def test_steps(text, steps, form):
     assert link_form(text, steps) == form
 
 
-@given(st.text(), st.sets(st.sampled_from(ALL)).map(sorted))
+@settings(max_examples=40)
+@given(st.text(max_size=30), st.sets(st.sampled_from(ALL)).map(sorted))
 def test_a_form_is_its_own_form(text, steps):
     form = link_form(text, steps)
     assert link_form(form, steps) == form
