@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-published bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -141,6 +141,12 @@ bench-published: $(READY)
 # the curve of docs/mining.md, about two minutes
 bench-private-mining: $(READY)
 	$(PY) -m benchmarks.private_mining
+
+# a linkage of 100,000 patients with 100,000, beside openmined-psi, about two minutes; PEERS=python of an environment that has it
+bench-linkage: $(READY)
+	@[ -n "$(PEERS)" ] || [ -x .venv-psi/bin/python ] || $(PY) -m venv .venv-psi
+	@[ -n "$(PEERS)" ] || .venv-psi/bin/python -m pip install --quiet --disable-pip-version-check openmined-psi
+	$(PY) -m benchmarks.linkage --peers $(or $(PEERS),.venv-psi/bin/python)
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth

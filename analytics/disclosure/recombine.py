@@ -16,12 +16,15 @@ import numpy as np
 
 from analytics.disclosure.replay import replay
 from analytics.errors import ReleaseRefusedError
+from analytics.linkage.answer import finish_linkage
 from analytics.mining.finish import finish_mining
 from smpc.operations.reveal import recombine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analytics.linkage.plan import LinkPlan
+    from analytics.linkage.result import LinkResult
     from analytics.mining.plan import MiningPlan
     from analytics.mining.private.plan import PrivateMiningPlan
     from analytics.mining.private.result import PrivateMiningResult
@@ -91,6 +94,23 @@ def recombine_privately_mined(
     from analytics.mining.private.finish import finish_private
 
     return finish_private(plan, answers, recombine=recombine, cost=cost, receipt=receipt)
+
+
+def recombine_linked(
+    plan: LinkPlan,
+    answers: Mapping[str, bytes],
+    *,
+    cost: Mapping[str, object],
+    receipt: Mapping[str, object],
+) -> LinkResult:
+    """The recipient's half of a linkage.
+
+    Visible to: the analyst.
+
+    Raises:
+        ReleaseRefusedError: the two sites say different things, or another site says something.
+    """
+    return finish_linkage(plan, answers, cost=cost, receipt=receipt)
 
 
 def recombine_statistic(

@@ -19,6 +19,8 @@ from analytics.disclosure.minimum_cell import open_or_closed
 from analytics.disclosure.site_noise import check_bounds, noisy_contribution
 from analytics.disclosure.statistic_run import run_at_site, run_cost
 from analytics.errors import ReleaseRefusedError
+from analytics.linkage.answer import linked_answer
+from analytics.linkage.site_run import link_at_site
 from analytics.mining.private.run import mine_privately
 from analytics.mining.site_run import mine_at_site
 from smpc.cost import Cost, dry_run
@@ -27,13 +29,17 @@ from smpc.operations.inputs import contribute
 from smpc.operations.reveal import blinded_share, reveal_to_all
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
+    from analytics.linkage.plan import LinkPlan
     from analytics.mining.bitmaps import Bitmaps
     from analytics.mining.plan import MiningPlan
     from analytics.mining.private.plan import PrivateMiningPlan
     from analytics.plans.plan import Plan
     from analytics.plans.statistic_plan import StatisticPlan
+    from analytics.sources.kept_links import SiteLinks
     from privacy_accounting.noise import ByteSource
     from smpc.session import Session
     from smpc.sharing import Shared
@@ -162,6 +168,27 @@ def send_privately_mined(
         open_to_all=lambda shared: reveal_to_all(session, shared),
         blind=lambda shared: blinded_share(session, shared),
     )
+
+
+def send_linked(session: Session, plan: LinkPlan, links: SiteLinks | None, digests: Sequence[bytes]) -> bytes:
+    """A site's half of a linkage: what it learnt stays here; the analyst gets the number of common patients, or closed.
+
+    Visible to: the other of the two sites sees what the plan says; the analyst sees the returned bytes.
+
+    Args:
+        session: of all sites; its charge is complete, its start noted.
+        plan: what this site derived itself.
+        links: this site's linkages.
+        digests: of its patients, in the form for linkage.
+
+    Returns:
+        The number where it is at least the minimum cell; the same bytes for every smaller one; empty at any other site.
+
+    Raises:
+        ReleaseRefusedError: this linkage was begun before.
+    """
+    count = link_at_site(session, plan, links, digests)
+    return linked_answer(count, plan.context.minimum_cell)
 
 
 def send_statistic(

@@ -32,9 +32,10 @@ _MAX_TABLES = 100
 
 _TABLE_KEYS = frozenset(
     {"population", "privacy_unit", "max_rows_per_unit", "max_sites_per_unit", "rows_max"}
-    | {"exact_dimensions", "columns", "unit_form", "guessed"}
+    | {"exact_dimensions", "columns", "unit_form", "guessed", "link_form"}
 )
 _UNIT_FORMS = ("text", "integer")
+_LINK_STEPS = ("nfkc", "casefold", "no_blanks", "no_punctuation", "no_leading_zeros")
 _GUESSABLE = ("privacy_unit", "unit_form", "max_rows_per_unit", "rows_max")
 _FLAGS = frozenset({"type", "nullable", "guessed"})
 _COLUMN_KEYS = {
@@ -122,6 +123,12 @@ def _unit_form(value: object) -> str:
     return str(value)
 
 
+def _link_form(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or any(step not in _LINK_STEPS for step in value):
+        raise _refuse(f"must be a list of steps, of {', '.join(_LINK_STEPS)}")
+    return tuple(step for step in _LINK_STEPS if step in value)
+
+
 def _guesses(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or any(name not in _GUESSABLE for name in value):
         raise _refuse(f"must be a list of keys that wait for a person, of {', '.join(_GUESSABLE)}")
@@ -187,6 +194,7 @@ def _read_table(name: str, section: _Section) -> dict[str, Any]:
         "columns": columns,
         "unit_form": section.read("unit_form", _unit_form, "text"),
         "guessed": section.read("guessed", _guesses, ()),
+        "link_form": section.read("link_form", _link_form, None),
     }
     return fields if unit else fields | {"max_rows_per_unit": 1}
 

@@ -23,6 +23,7 @@ ROW = "row"
 MAX_ROWS = 2**40
 MAX_ROWS_PER_UNIT = 1_000_000
 UnitForm = Literal["text", "integer"]
+LinkStep = Literal["nfkc", "casefold", "no_blanks", "no_punctuation", "no_leading_zeros"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class Table:
         columns: each column under its name, in declared order, the privacy unit's column among them unless it is ``row``.
         unit_form: how identifiers are compared: as texts or as integers; ``sources.units`` says exactly how.
         guessed: names of the keys above that came from data and wait for a person; nothing is answered until then.
+        link_form: how identifiers are made equal before sites link their patients, beyond ``unit_form``; an empty list adds
+            nothing. None: the table's patients cannot be linked.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Table:
     columns: Mapping[str, Column]
     unit_form: UnitForm = "text"
     guessed: tuple[str, ...] = ()
+    link_form: tuple[LinkStep, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
@@ -87,6 +91,11 @@ class Table:
         if self.privacy_unit == ROW and self.unit_form != "text":
             yield Mistake(
                 path="unit_form", problem="says nothing when the privacy unit is the row: leave it out"
+            )
+
+        if self.privacy_unit == ROW and self.link_form is not None:
+            yield Mistake(
+                path="link_form", problem="needs an identifier: declare a column as the privacy unit"
             )
 
     def _name_mistakes(self) -> Iterator[Mistake]:
@@ -125,7 +134,7 @@ class Table:
         return next((column for key, column in self.columns.items() if key.lower() == folded), None)
 
     def to_dict(self) -> dict[str, object]:
-        """Canonical form; defaults of max_sites_per_unit, unit_form and guessed stay left out."""
+        """Canonical form; defaults of max_sites_per_unit, unit_form, guessed and link_form stay left out."""
         shape: dict[str, object] = {
             "population": self.population,
             "privacy_unit": self.privacy_unit,
@@ -140,6 +149,8 @@ class Table:
             shape["unit_form"] = self.unit_form
         if self.guessed:
             shape["guessed"] = list(self.guessed)
+        if self.link_form is not None:
+            shape["link_form"] = list(self.link_form)
         return shape
 
 

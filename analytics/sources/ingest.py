@@ -17,6 +17,7 @@ from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.cells import view_functions
 from analytics.sources.cleaning import CleanColumn, ViewColumn, clean_columns
+from analytics.sources.link_forms import LINK_COLUMN, link_duplicates, with_link_digests
 from analytics.sources.projection import source_names, source_query, wanted_names
 from analytics.sources.reports.findings import check_columns, column_reports, count_marks
 from analytics.sources.reports.report import IngestReport
@@ -66,8 +67,7 @@ def ingest(
         What was found.
 
     Raises:
-        SchemaMismatchError: the file is not of its kind, the view cannot be computed, or a column is not as the schema
-            says.
+        SchemaMismatchError: the file is not of its kind, the view cannot be computed, or a column is not as declared.
     """
     if not MIN_KEY_BYTES <= len(site_key) <= _BLOCK_BYTES:
         raise SchemaMismatchError(
@@ -116,6 +116,7 @@ def ingest(
         near_duplicates=near,
         exact_allowed=kept <= table.rows_max,
         columns=found,
+        link_duplicates=link_duplicates(connection, table),
     )
 
 
@@ -170,6 +171,7 @@ def _keep(
     )
     target = f"CREATE TABLE memory.main.{quoted(table.name)} AS SELECT"
     unit = quoted(UNIT_COLUMN)
+    with_link_digests(connection, _STAGED, table.link_form)
     if table.privacy_unit == ROW:
         connection.execute(f"{target} {cleaned}{marks} FROM {_STAGED}")
         return
@@ -186,8 +188,9 @@ def _keep(
         dropped = f'ANTI JOIN {_DROPPED} USING ("{_ROW}")'
     # the units are sorted beside the rows' numbers and not beside whole rows, which would take a second table's memory
     numbers = f'SELECT "{_ROW}", dense_rank() OVER (ORDER BY {unit}) AS "#number" FROM {_STAGED} WHERE {unit} IS NOT NULL'  # noqa: S608
+    link = "" if table.link_form is None else f", {quoted(LINK_COLUMN)}"
     connection.execute(
-        f'{target} {cleaned}{marks}, "#number" AS {unit} FROM {_STAGED} JOIN ({numbers}) USING ("{_ROW}") {dropped}'
+        f'{target} {cleaned}{marks}{link}, "#number" AS {unit} FROM {_STAGED} JOIN ({numbers}) USING ("{_ROW}") {dropped}'
     )
     connection.execute(f"DROP TABLE {_CROWDED}; DROP TABLE IF EXISTS {_DROPPED}")
 

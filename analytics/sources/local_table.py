@@ -26,6 +26,7 @@ from analytics.schema import BooleanColumn, NumericColumn
 from analytics.schema.tables import ROW
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.frames import FRAME, register
+from analytics.sources.link_forms import LINK_COLUMN
 from analytics.sources.loading import connect, opened, shut, workplace_in
 from analytics.sources.preparation.mapped import ingest_mapped, inputs_opened
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from analytics.plans.plan import Plan
     from analytics.schema import Table
     from analytics.sources.engines.base import Engine, Row
+    from analytics.sources.kept_links import SiteLinks
     from analytics.sources.reports.report import IngestReport
     from analytics.sources.spec import Preparation
 
@@ -75,6 +77,7 @@ class LocalTable:
             if not (each.clipped or each.not_finite or each.outside_domain)
         )
         self._out_of_service = threading.Event()
+        self.links: SiteLinks | None = None  # the node that owns the table sets them
 
     def __repr__(self) -> str:
         return f"Source(table={self.table.name!r})"
@@ -181,6 +184,53 @@ class LocalTable:
         statement = f"SELECT DISTINCT {value} AS level FROM {quoted(self.table.name)} WHERE {known}"  # noqa: S608  a declared name
         found = self._run(lambda: self.engine.columns(statement, None))
         return frozenset(found["level"].tolist())
+
+    def link_fault(self) -> str:
+        """Why this table cannot be linked, in words without data; empty where it can.
+
+        The counts behind it are in ``report``, for the administrator.
+        """
+        if self.links is None or self.engine.dialect != "duckdb":
+            return "the table stays in its server, or the site keeps no linkages"
+        if self.report.link_duplicates:
+            return "identifiers are not fit for linkage; the site's administrator sees why"
+        return "" if self.report.exact_allowed else "the table is larger than was agreed"
+
+    def link_digests(self, limit_s: float | None = None) -> list[bytes]:
+        """Fetch the digest of each unit's form for linkage, 32 bytes, in no order that means anything.
+
+        Visible to: the site alone.
+
+        Args:
+            limit_s: seconds after which it is stopped; None: never.
+        """
+        column = quoted(LINK_COLUMN)
+        statement = f"SELECT DISTINCT {column} FROM {quoted(self.table.name)} WHERE {column} IS NOT NULL ORDER BY {column}"  # noqa: S608
+        rows = self._run(lambda: self.engine.rows(statement, limit_s))
+        return [bytes.fromhex(str(row[0])) for row in rows]
+
+    def link_values(
+        self, column: str, limit_s: float | None = None
+    ) -> tuple[list[bytes], npt.NDArray[np.int64]]:
+        """Fetch one column of the units that can be linked, of a table of one row a unit.
+
+        Visible to: the site alone.
+
+        Args:
+            column: a declared name.
+            limit_s: as for ``link_digests``.
+
+        Returns:
+            The units' digests, and their values as ``every_row`` gives them.
+        """
+        digest = quoted(LINK_COLUMN)
+        statement = (
+            f"SELECT {digest}, COALESCE({self._integer(column)}, {MISSING}) FROM {quoted(self.table.name)} "  # noqa: S608
+            f"WHERE {digest} IS NOT NULL ORDER BY {digest}"
+        )
+        rows = self._run(lambda: self.engine.rows(statement, limit_s))
+        values = np.array([tuple(row)[-1] for row in rows], dtype=np.int64)
+        return [bytes.fromhex(str(row[0])) for row in rows], values
 
     def close(self) -> None:
         """End every statement that runs, and forget the rows."""

@@ -319,6 +319,9 @@ class Statistic(ABC, Generic[S]):
     no_private: ClassVar[str] = ""  # why a private one is refused, for those that have none
     no_exact: ClassVar[str] = ""  # likewise
     parameters: ClassVar[tuple[Parameter, ...]]
+    is_whole_table: ClassVar[bool] = (
+        False  # of counts of two columns: may open as a whole, under one flag (``whole_table``)
+    )
     keeps_missing: ClassVar[bool] = False  # of rows: also those that lack a value, with MISSING for it
     table: Table
     mode: Mode

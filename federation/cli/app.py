@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from federation.cli import audit, demo, evaluate, harmonise, ledger, operate, schema, train
 from federation.cli.examples import add_examples
 from federation.cli.founding import enrol, found, renew
+from federation.cli.linking import link
 from federation.cli.outcome import (
     DONE,
     FAILED,
@@ -71,6 +72,7 @@ for command in (
     analyst.budget,
     stats.stats,
     mine.mine,
+    link.link,
     train.train,
     evaluate.evaluate,
     schema.schema,

@@ -58,6 +58,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         'crossward stats glm -c trial --table patients "formula=ill ~ age + smoker" --exact',
     ),
     "mine": ("crossward mine -c trial smoker ill sex=M --min-support 0.1 --exact",),
+    "link": ("crossward link -c trial anna bert --exact --explain",),
     "train": (
         "crossward train task.toml -c trial --explain",
         "crossward train task.toml -c trial --out model.json --checkpoint run.json",

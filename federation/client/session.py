@@ -21,6 +21,7 @@ from federation.client.administration import Administered
 from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism_of
 from federation.client.described import Described
 from federation.client.kept.kept_answers import KeptAnswers
+from federation.client.linking.links import Links
 from federation.client.questions.by_accuracy import goal_if_any, promise
 from federation.client.questions.cubes import Cubes
 from federation.client.questions.named_statistic import PURPOSE, NamedStatistic
@@ -46,7 +47,7 @@ from federation.requests.explanation import with_requirements
 from federation.requests.kinds.registry import mining_kind, query_kind, statistic_kind
 from federation.requests.planning import NO_PLAN, new_request
 from federation.requests.receipt import exact_requests, make_receipt
-from federation.requests.trust import trust_model_of
+from federation.requests.trust import TrustModel, trust_model_of
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from federation.network.channel import Network
     from federation.protocol.channel_pool import Exchange
     from federation.requests.explanation import Explanation
-    from federation.requests.kinds.base import Kind
+    from federation.requests.kinds.base import AnyWork, Kind
     from federation.requests.planning import AnyPlanned, Planned
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
+class Session(Described, Links, Trains, Cubes, Administered, Quoting, Preflights):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
@@ -370,10 +371,13 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
 
     def _explained(self, planned: AnyPlanned) -> Explanation:
         work = planned.work
-        explained = work.explain(trust_model_of(self.consortium, has_products=work.has_products))
+        explained = work.explain(self._trust(work))
         floor = self.consortium.file.floor
         rules = [] if floor is None or work.facts.releases_quality else floor.require.get(work.table.name, [])
         return with_requirements(explained, rules)
+
+    def _trust(self, work: AnyWork) -> TrustModel:
+        return trust_model_of(self.consortium, has_products=work.has_products, linked=work.facts.linked)
 
     def _answered(self, plan: Callable[[], Planned[A]]) -> A:
         """Plan, ask, charge, run and finish; plan again where a lost site has been removed meanwhile."""
@@ -396,7 +400,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
                 marks[:] = [time.monotonic()]
                 visit, charged = self._charged(exchange, ask, spending)
                 marks.append(time.monotonic())
-                return charged, visit.shares(charged, run_s=self._run_s)
+                return charged, visit.shares(charged, run_s=self._run_s + planned.work.seconds())
 
             charged, shares = self._queue.answered(exchange, ask, visit)
         marks.append(time.monotonic())
@@ -404,7 +408,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
         receipt = make_receipt(
             planned,
             Entry.from_bytes(charged.entry),
-            secrecy=trust_model_of(self.consortium, has_products=planned.work.has_products),
+            secrecy=self._trust(planned.work),
             seconds=dict(zip(("charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),

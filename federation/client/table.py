@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
+from analytics.linkage.request import PAIR, Learns, LinkRequest
 from analytics.mining.private.result import check_private
 from analytics.mining.request import DEFAULT_CANDIDATES, Basket, MiningRequest, NestedSupports
 from analytics.mining.result import Keep, check_choice, check_limits, chosen
@@ -17,12 +18,14 @@ from analytics.statistics.other_names import PART_OF, REFUSED
 from analytics.statistics.profiles.requirements import STATISTIC
 from analytics.statistics.registry import STATISTICS
 from federation.client.arguments import epsilon_or_exact, exact_number, names_of
+from federation.client.linking.linked_table import LinkedTable
 from federation.client.questions.gate import checked
 from federation.client.schema_view import SchemaView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from analytics.linkage.result import LinkResult
     from analytics.mining.result import MiningResult
     from analytics.statistics.base import Answer
     from analytics.statistics.profiles.quality_answer import QualityAnswer
@@ -39,6 +42,22 @@ class Miner(Protocol):
 
     def mine(self, request: MiningRequest, *, epsilon: object, purpose: str) -> MiningResult:
         """Mine; see ``federation.client.session``."""
+        ...
+
+    def link(self, request: LinkRequest, *, purpose: str) -> LinkResult:
+        """Link; see ``federation.client.session``."""
+        ...
+
+    def statistic_by_columns(
+        self, name: str, *arguments: object, table: str, at: Mapping[str, str], **options: object
+    ) -> Answer:
+        """Compute a table by columns; see ``federation.client.linking.links``."""
+        ...
+
+    def explain_by_columns(
+        self, name: str, *arguments: object, table: str, at: Mapping[str, str], **options: object
+    ) -> Explanation:
+        """Explain one; see ``federation.client.linking.links``."""
         ...
 
     def statistic(self, name: str, *arguments: object, table: str, **options: object) -> Answer:
@@ -244,3 +263,42 @@ class TableView:
             purpose=purpose,
         )
         return chosen(found, keep, max_support)
+
+    def linked(self, at: Mapping[str, str]) -> LinkedTable:
+        """Return this table's linked patients, with one column from each of two sites.
+
+        Args:
+            at: for each of the two columns the site that holds it, such as ``{"diabetes": "north", "statin": "registry"}``.
+        """
+        return LinkedTable(self._session, self.name, at)
+
+    def link(
+        self,
+        sites: Sequence[str],
+        *,
+        learns: Learns = "rows",
+        exact: bool = False,
+        purpose: str = "analysis",
+    ) -> LinkResult:
+        """Have two sites find which patients of this table they share.
+
+        Visible to: each of the two sites learns which of its own patients the other has (``rows``) or how many (``count``); the
+        analyst learns how many, where that reaches the minimum cell.
+        Cost: one exact disclosure to both sites; once for a pair, table and declared version.
+
+        Args:
+            sites: the two.
+            learns: ``rows`` or ``count``.
+            exact: must be True: a linkage has no noise.
+            purpose: written to the ledger.
+
+        Raises:
+            InvalidRequestError, PolicyRefusedError: as ``Session.link``.
+        """
+        if not exact:
+            raise InvalidRequestError(parameter="exact", reason="must be True: a linkage has no noise")
+        named = names_of("sites", sites)
+        if len(named) != PAIR:
+            raise InvalidRequestError(parameter="sites", reason="must name two different sites")
+        request = LinkRequest(table=self.name, sites=(named[0], named[1]), learns=learns)
+        return self._session.link(request, purpose=purpose)

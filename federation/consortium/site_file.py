@@ -64,6 +64,11 @@ class Policy(Model):
         default_factory=dict,
         description="by table, what its data must show before a question or a training over it",
     )
+    exact_vertical: bool = False
+    linkage: list[Name] = Field(
+        default=[],
+        description="sites that may learn which patients they share with this one: only those that may know its patient list",
+    )
 
 
 class SiteTable(Model):

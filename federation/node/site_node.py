@@ -33,6 +33,7 @@ from federation.node.execution.background import BackgroundRunner
 from federation.node.execution.dealer_channel import DealerChannels
 from federation.node.execution.prepared_sessions import PreparedSessions
 from federation.node.execution.query_run import QueryRunner
+from federation.node.execution.site_links import give_links
 from federation.node.ledger.peers import PeerClients
 from federation.node.ledger.replication import LedgerReplication
 from federation.node.preflight.service import PreflightService
@@ -171,6 +172,7 @@ class SiteNode:
         self.consortium = _in_force(consortium, self.replica)
         self._records = self._records_of(ledger.records, limits)
         self._peers = self._peers_of(ledger.awaited)
+        give_links(sources.values(), identity=identity, replica=self.replica, state=ledger.records)
         exact_limit = ExactLimit(self.replica)  # one for all kinds of requests: they share their caps
         gates = QualityGates(
             site=self.name, consortium=self.consortium, replica=self.replica, folder=ledger.records

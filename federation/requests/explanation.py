@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analytics.linkage.explain import explain_link, explain_link_text
 from analytics.mining.explain import explain_mining, explain_mining_text
 from analytics.plans.plan import ELEMENT_BYTES
 from analytics.results.explain import explain, explain_text
@@ -19,6 +20,7 @@ from smpc.randomness import KEY_BYTES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analytics.linkage.plan import LinkPlan
     from analytics.mining.plan import MiningPlan
     from analytics.mining.private.plan import PrivateMiningPlan
     from analytics.plans.plan import Plan
@@ -117,6 +119,11 @@ def with_requirements(explained: Explanation, requirements: Sequence[str]) -> Ex
     )
     shape = {**explained.shape, "requires": list(requirements)}
     return Explanation(text=f"{explained.text}\n{line}", shape=shape)
+
+
+def explain_linkage(plan: LinkPlan, secrecy: TrustModel) -> Explanation:
+    """Explain a linkage and its trust model."""
+    return _with_secrecy(explain_link_text(plan), explain_link(plan), secrecy)
 
 
 def _with_noises(

@@ -55,7 +55,7 @@ def content_of(
         privacy_filter: the privacy filter, for the sub-budget's order.
 
     Returns:
-        A charge, or an exact disclosure to the analyst.
+        A charge, or an exact disclosure to the analyst and, of a linkage, to the two sites.
 
     Raises:
         LedgerRefusedError: the ledger has no such sub-budget.
@@ -63,7 +63,7 @@ def content_of(
     """
     asked = asked_of(planned, signature)
     if planned.is_exact:
-        receivers = (planned.request.analyst,)
+        receivers = tuple(sorted({planned.request.analyst, *planned.work.facts.linked}))
         return contents.Exact(asked=asked, receivers=receivers, numbers=planned.work.facts.numbers)
     price, order = price_of(planned, privacy_filter)
     return contents.Charge(

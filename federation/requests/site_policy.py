@@ -83,8 +83,11 @@ def check(
     """
     rule = _people(request, policy)
     if rule is None:
-        rule = _nested(facts, policy) or (
-            _exact(facts, policy, exact) if request.mode == "exact" else _private(request, policy)
+        rule = (
+            _linkage(facts, policy, site)
+            or _vertical(facts, policy, site)
+            or _nested(facts, policy)
+            or (_exact(facts, policy, exact) if request.mode == "exact" else _private(request, policy))
         )
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
@@ -156,6 +159,25 @@ def _people(request: Request, policy: Policy) -> str | None:
         return f"policy.analysts: {request.analyst} may not ask here"
     if policy.purposes is not None and request.purpose not in policy.purposes:
         return f"policy.purposes: {request.purpose} is none of {', '.join(policy.purposes)}"
+    return None
+
+
+def _linkage(facts: PolicyFacts, policy: Policy, site: str) -> str | None:
+    """Each of the two sites names the other: it may learn which of this site's patients are its own."""
+    if site not in facts.linked:
+        return None
+    others = [name for name in facts.linked if name != site and name not in policy.linkage]
+    return (
+        f"policy.linkage: this site does not name {others[0]} as one that may learn which patients they share"
+        if others
+        else None
+    )
+
+
+def _vertical(facts: PolicyFacts, policy: Policy, site: str) -> str | None:
+    """Two sites alone stand behind a table by columns, so both have to permit it."""
+    if site in facts.by_columns and not policy.exact_vertical:
+        return "policy.exact_vertical: this site gives no exact figure of its columns beside those of one other site"
     return None
 
 

@@ -24,7 +24,8 @@ class TrustModel:
     """The trust model of an answer.
 
     Attributes:
-        trust: ``sites`` (no helper), ``dealer``, ``three-sites``, or ``none`` where the consortium cannot compute it.
+        trust: ``sites`` (no helper), ``pair`` (two sites link their patients), ``dealer``, ``three-sites``, or ``none``
+            where the consortium cannot compute it.
         threshold: this many of the parties with shares learn nothing together.
         of: how many parties hold shares or material.
         evaluate: the sites that evaluate.
@@ -44,13 +45,20 @@ class TrustModel:
         return asdict(self) | {"evaluate": list(self.evaluate)}
 
 
-def trust_model_of(consortium: Consortium, *, has_products: bool) -> TrustModel:
+def trust_model_of(consortium: Consortium, *, has_products: bool, linked: tuple[str, ...] = ()) -> TrustModel:
     """Return the trust model of an answer.
 
     Args:
         consortium: the agreement.
         has_products: whether the answer takes comparisons or products of shares.
+        linked: the two sites of a linkage.
     """
+    if linked:
+        text = (
+            f"{' and '.join(linked)} trust each other to bring their own patients' identifiers and no others; beyond what "
+            "is opened to them, neither learns anything of the other's set, and no helper takes part"
+        )
+        return TrustModel(trust="pair", threshold=1, of=len(linked), evaluate=linked, deals="", text=text)
     if has_products:
         return trust_model_of_products(consortium)
     n_sites = len(consortium.names)

@@ -37,6 +37,7 @@ class Step(IntEnum):
     BARRIER = 9
     INPUT = 10
     STOCK = 11
+    INTERSECT = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

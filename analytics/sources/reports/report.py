@@ -88,6 +88,7 @@ class IngestReport:
         exact_allowed: whether rows_kept is within rows_max; if not, no site that allows exact answers starts with it.
         columns: per column.
         steps: what each step of the site's mapping did; empty where there is none.
+        link_duplicates: units whose identifiers are another unit's in the form for linkage; 0 where none is declared.
     """
 
     source: str
@@ -100,6 +101,7 @@ class IngestReport:
     exact_allowed: bool
     columns: tuple[ColumnReport, ...]
     steps: tuple[StepReport, ...] = ()
+    link_duplicates: int = 0
 
     def __repr__(self) -> str:
         return f"IngestReport(source={self.source!r}, table={self.table!r}, counts withheld)"
@@ -115,6 +117,8 @@ class IngestReport:
             yield "more rows than rows_max: sums are clamped, and a site that allows exact answers does not start"
         if self.near_duplicates:
             yield f"{self.near_duplicates} identifiers differ from another one by spelling only"
+        if self.link_duplicates:
+            yield f"{self.link_duplicates} identifiers are not unique in the form for linkage: this table cannot be linked"
 
     def lines(self) -> Iterator[str]:
         """The report in sentences; for the administrator's own screen."""
@@ -133,6 +137,12 @@ class IngestReport:
             yield (
                 "some identifiers differ by case, zeros, blanks or kinds of letters alone: where they are one person's, "
                 "make them equal in the site's view, or this person counts more than once"
+            )
+
+        if self.link_duplicates:
+            yield (
+                "some identifiers are equal in the form for linkage (link_form), so that one could be linked to two people: "
+                "make them equal or different in the site's view; until then the table cannot be linked"
             )
 
     def faults(self, most: Fraction = MOST_MISFITS) -> Iterator[str]:

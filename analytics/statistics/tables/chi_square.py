@@ -89,6 +89,7 @@ class ChiSquare(WholeTable):
         Parameter(name="correction", meaning="Yates' correction where dof is 1, as in scipy", default=True),
         REVEAL,
     )
+    is_whole_table: ClassVar[bool] = True
     correction: bool = True
     reveal: bool = False
 

@@ -175,6 +175,7 @@ class Crosstab(CountStatistic):
         Parameter(name="c", meaning="a third one", default=None),
         REVEAL,
     )
+    is_whole_table: ClassVar[bool] = True
     reveal: bool = False
 
     @classmethod
@@ -218,6 +219,12 @@ class Crosstab(CountStatistic):
         flags = self.limits.reached(session, cells)
         lines, opened = open_margins(session, cells, flags, self._table_shape, self.limits.threshold)
         return concatenate([multiply(session, cells, flags), lines, flags, opened])
+
+    def whole_table(self, opened: Ints) -> Ints:
+        """See ``CountStatistic``: margins follow from the open cells."""
+        count = len(self.places)
+        lines = np.zeros(self.n_guarded[0] - count, dtype=np.int64)
+        return np.concatenate([opened[:count], lines, np.full(count, opened[-1]), lines])
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 from federation.errors import PolicyRefusedError, RequestRejectedError
 from federation.node.admission.checked_request import REFUSALS, CheckedRequest, refusals_of
 from federation.node.admission.exact_limits import ExactLimit
+from federation.node.admission.linkage import check_linkable
 from federation.node.admission.quality_gates import QualityGates
 from federation.node.in_service import check_in_service
 from federation.protocol.messages import Ask
@@ -275,6 +276,7 @@ class QueryAdmission:
                 planned.request, planned.work.facts, self.policy, site=self.site, exact=exact
             ),
             lambda: self._check_quality(known),
+            lambda: check_linkable(planned.work.facts, self.source(planned), site=self.site),
         )
 
     def _check_quality(self, known: AdmittedRequest) -> None:

@@ -46,6 +46,8 @@ class PolicyFacts:
         opens_nested_supports: whether it opens supports whose difference may be below the minimum cell.
         opens_site_results: whether it opens exact figures about one site alone.
         releases_quality: whether it is the release by which policies that require a quality decide.
+        by_columns: the two sites whose columns are put together; empty for other work.
+        linked: the two sites that learn which patients, or how many, they share; empty for other work.
     """
 
     minimum_cell: int
@@ -53,6 +55,8 @@ class PolicyFacts:
     opens_nested_supports: bool = False
     opens_site_results: bool = False
     releases_quality: bool = False
+    linked: tuple[str, ...] = ()
+    by_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,10 @@ class Work(Protocol[A_co]):
 
     def session_needs(self) -> SessionNeeds:
         """What a site's session takes; a dry run of the joint part."""
+        ...
+
+    def seconds(self) -> int:
+        """How long a run may take beyond the waiting time of any question (s), from public sizes."""
         ...
 
     def scan(self, table: LocalTable, limit_s: float) -> JointPart:

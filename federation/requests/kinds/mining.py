@@ -80,6 +80,10 @@ class MiningWork:
 
         return SessionNeeds(requests=(), memory_bytes=most_memory(self.plan))
 
+    def seconds(self) -> int:
+        """Nothing more."""
+        return 0
+
     def scan(self, table: LocalTable, limit_s: float) -> JointPart:
         """Read the items' bitmaps."""
         from analytics.disclosure.release import send_mined

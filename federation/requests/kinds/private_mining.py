@@ -73,6 +73,10 @@ class PrivateMiningWork:
         size = 8 * self.plan.most_opened * self.plan.context.n_sites * _FRAMES
         return SessionNeeds(requests=(), memory_bytes=size)
 
+    def seconds(self) -> int:
+        """Nothing more."""
+        return 0
+
     def scan(self, table: LocalTable, limit_s: float) -> JointPart:
         """Read the items' bitmaps."""
         from analytics.mining.bitmaps import local_bitmaps
@@ -102,6 +106,10 @@ class PrivateMiningWork:
         from analytics.mining.private.explain import noise_of
 
         return noise_of(self.plan)
+
+    def quality_seen(self, values: bytes) -> None:
+        """Nothing: it opens no figure of quality to sites."""
+        del values
 
     def populations(self) -> tuple[Population, ...]:
         """None: its counts have noise."""

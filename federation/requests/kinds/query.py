@@ -93,6 +93,10 @@ class QueryWork:
             requests=cost.requests if self.has_products else (), memory_bytes=cost.memory_bytes
         )
 
+    def seconds(self) -> int:
+        """Nothing more."""
+        return 0
+
     def scan(self, table: LocalTable, limit_s: float) -> JointPart:
         """Run the local statement."""
         return self._joint(table.local_figures(self.plan, limit_s))

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from federation.requests.kinds.base import AnyKind
+    from federation.requests.kinds.by_columns import ByColumnsKind
+    from federation.requests.kinds.link import LinkKind
     from federation.requests.kinds.mining import MiningKind
     from federation.requests.kinds.query import QueryKind
     from federation.requests.kinds.statistic import StatisticKind
@@ -37,8 +39,24 @@ def statistic_kind() -> StatisticKind:
     return KIND
 
 
+def link_kind() -> LinkKind:
+    """Linkages."""
+    from federation.requests.kinds.link import KIND
+
+    return KIND
+
+
+def by_columns_kind() -> ByColumnsKind:
+    """Statistics by columns."""
+    from federation.requests.kinds.by_columns import KIND
+
+    return KIND
+
+
 KINDS: Final[dict[str, Callable[[], AnyKind]]] = {
     "query": query_kind,
     "mine": mining_kind,
     "statistic": statistic_kind,
+    "link": link_kind,
+    "by_columns": by_columns_kind,
 }

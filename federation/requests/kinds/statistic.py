@@ -97,6 +97,10 @@ class StatisticWork:
             requests=cost.requests if self.has_products else (), memory_bytes=cost.memory_bytes
         )
 
+    def seconds(self) -> int:
+        """Nothing more."""
+        return 0
+
     def scan(self, table: LocalTable, limit_s: float) -> JointPart:
         """Count groups, or read rows."""
         if self.plan.counts is not None:

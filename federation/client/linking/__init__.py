@@ -1,0 +1,1 @@
+"""Linkages of a session."""

@@ -1,0 +1,1 @@
+"""Private set intersection between two parties of a session, by Diffie-Hellman over the group ristretto255."""
