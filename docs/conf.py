@@ -16,6 +16,7 @@ include_patterns = [
     "SECURITY.md",
     "CHANGELOG.md",
     "federation/demo/data/NOTICE.md",
+    "examples/data/**/NOTICE.md",
 ]
 exclude_patterns = [".*", "build", "demo-out", "**/.venv*", "docs/requirements.txt"]
 source_suffix = {".md": "markdown"}
@@ -26,5 +27,6 @@ language = "en"
 html_theme = "furo"
 html_title = "Crossward"
 html_static_path = []
+html_extra_path = ["site"]
 html_copy_source = False
 html_show_sphinx = False

@@ -11,18 +11,9 @@ import pandas as pd
 import crossward
 
 CODES = ["warfarin", "amoxicillin", "metformin", "simvastatin", "bleeding", "rash", "nausea", "muscle pain"]
-TABLE = {
-    "privacy_unit": "patient",
-    "max_sites_per_unit": 1,
-    "max_rows_per_unit": 6,
-    "rows_max": 3000,
-    "population": "reports",
-    "exact_dimensions": ["term"],
-    "columns": {
-        "patient": {"type": "identifier"},
-        "term": {"type": "categorical", "domain": CODES},
-    },
-}
+TABLE = {"privacy_unit": "patient", "max_sites_per_unit": 1, "max_rows_per_unit": 6, "rows_max": 3000}
+TABLE |= {"population": "reports", "exact_dimensions": ["term"]}
+TABLE["columns"] = {"patient": {"type": "identifier"}, "term": {"type": "categorical", "domain": CODES}}
 OFTEN = {  # how often a reaction comes with a medicine
     ("warfarin", "bleeding"): 0.4,
     ("amoxicillin", "rash"): 0.2,
@@ -58,5 +49,10 @@ with crossward.local(
         exact=True,
         purpose="example",
     )
-    rules = found.where(lift=1.3).rules.sort_values("lift", ascending=False)
-    print(rules[["antecedents", "consequents", "confidence", "lift"]].head(6).round(3).to_string(index=False))
+    for rule in found.where(lift=1.3).rules.sort_values("lift", ascending=False).itertuples():
+        print(
+            *rule.antecedents,
+            "->",
+            *rule.consequents,
+            f"confidence {rule.confidence:.2f}, lift {rule.lift:.2f}",
+        )

@@ -13,8 +13,7 @@ from crossward.models import FederatedLinearRegression
 COLUMNS = {
     "temperature": {"type": "numeric", "lower": -20, "upper": 40, "resolution": 1, "unit": "Cel"},
     "people": {"type": "numeric", "lower": 1, "upper": 8, "resolution": 1},
-    "heat_pump": {"type": "boolean"},
-    "weekend": {"type": "boolean"},
+    **{name: {"type": "boolean"} for name in ("heat_pump", "weekend")},
     "load": {"type": "numeric", "lower": 0, "upper": 60, "resolution": 0.1},
 }
 TABLE = {"privacy_unit": "row", "max_sites_per_unit": 1, "rows_max": 1000, "population": "households"}
@@ -26,17 +25,16 @@ PLANTS = {"wind": (9000, 5), "gas": (8000, 70), "reserve": (6000, 160)}  # kWh a
 def supplier(seed, warmth, share_pumps):
     """Return one supplier's made-up households of one day; load in kWh."""
     draw = np.random.default_rng(seed)
-    size = 400
     rows = pd.DataFrame(
         {
-            "temperature": draw.normal(warmth, 7, size).round().clip(-20, 40),
-            "people": draw.integers(1, 6, size),
-            "heat_pump": draw.random(size) < share_pumps,
-            "weekend": draw.random(size) < 2 / 7,
+            "temperature": draw.normal(warmth, 7, 400).round().clip(-20, 40),
+            "people": draw.integers(1, 6, 400),
+            "heat_pump": draw.random(400) < share_pumps,
+            "weekend": draw.random(400) < 2 / 7,
         }
     )
     heating = rows["heat_pump"] * (20 - rows["temperature"]).clip(lower=0) * 0.6
-    load = 3 + 2.2 * rows["people"] + heating + 1.5 * rows["weekend"] + draw.normal(0, 1.5, size)
+    load = 3 + 2.2 * rows["people"] + heating + 1.5 * rows["weekend"] + draw.normal(0, 1.5, 400)
     return rows.assign(load=load.round(1).clip(0, 60))
 
 

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "examples"
 HELPERS = {"hospitals"}
 QUICK = ["association_rules", "fraud_detection", "table_one"]
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in HELPERS)
-MOST_LINES = 90
+MOST_LINES = 90  # of heart_disease, which repeats a benchmark; 60 of the others
 
 
 def ran(name):
@@ -25,7 +25,7 @@ def test_every_example_is_listed_and_short():
     assert sorted({*listed} - HELPERS) == NAMES
     for name in NAMES:
         text = (FOLDER / f"{name}.py").read_text("utf-8")
-        assert len(text.splitlines()) <= MOST_LINES, name
+        assert len(text.splitlines()) <= (MOST_LINES if name == "heart_disease" else 60), name
         assert "default_rng" not in text or "generated here" in text, f"{name} says that its data are made"
 
 
@@ -34,7 +34,7 @@ def test_a_quick_example_runs(name):
     printed = ran(name)
     assert printed
     if name == "fraud_detection":  # the device that the data were made with comes first
-        assert "new_device" in printed.splitlines()[1]
+        assert "new_device" in printed.splitlines()[0]
 
 
 @pytest.mark.slow

@@ -45,7 +45,9 @@ def test_every_command_of_a_tutorial_has_its_options(role):
         words = shlex.split(line.split(" # ")[0])[1:]
         name = list(itertools.takewhile(lambda word: word.isidentifier() or "-" in word[1:], words))
         helped = next(
-            ran for end in (3, 2, 1) if len(name) >= end and (ran := crossward(*name[:end], "--help")).code == 0
+            ran
+            for end in (3, 2, 1)
+            if len(name) >= end and (ran := crossward(*name[:end], "--help")).code == 0
         )
         for option in (word for word in words if word.startswith("--")):
             assert option in helped.out, line
@@ -80,3 +82,19 @@ def test_blocks_are_read_as_the_page_means_them():
 )
 def test_output_is_compared_word_for_word_but_for_gaps_and_noise(shown, printed, noisy, equal):
     assert agrees(shown, printed, noisy=noisy) is equal
+
+
+def test_every_page_is_in_the_table_of_contents_of_the_site():
+    contents = (DOCS / "index.md").read_text("utf-8") + (DOCS / "adr" / "README.md").read_text("utf-8")
+    for page in DOCS.rglob("*.md"):
+        name = page.stem if page.parent.name == "adr" else str(page.relative_to(DOCS).with_suffix(""))
+        if name not in {"index", "README"}:
+            assert f"\n{name}\n" in contents, page
+
+
+def test_every_term_of_the_glossary_has_its_chinese_name():
+    for line in (DOCS / "glossary.md").read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| ") and not set(line) <= set("|- "):
+            assert len(cells) == 3, line
+            assert all(cells), line
