@@ -1,5 +1,6 @@
 """The tutorials: each is typed as it stands and gives what it shows; the Chinese ones have the same blocks."""
 
+import functools
 import itertools
 import shlex
 import sys
@@ -38,19 +39,22 @@ def test_readme_in_chinese_has_the_same_code():
     assert blocks == [block for block in chinese.split("```") if block.startswith("python\n")]
 
 
+@functools.cache
+def help_of(*words):
+    """What a command's help says; nothing where there is no such command."""
+    ran = crossward(*words, "--help")
+    return ran.out if ran.code == 0 else ""
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_command_of_a_tutorial_has_its_options(role):
     lines = [step.line for step in steps("tutorials", f"{role}.md") if isinstance(step, Command)]
     for line in {line for line in lines if line.startswith("crossward ")}:
         words = shlex.split(line.split(" # ")[0])[1:]
         name = list(itertools.takewhile(lambda word: word.isidentifier() or "-" in word[1:], words))
-        helped = next(
-            ran
-            for end in (3, 2, 1)
-            if len(name) >= end and (ran := crossward(*name[:end], "--help")).code == 0
-        )
+        text = next(text for end in (3, 2, 1) if len(name) >= end and (text := help_of(*name[:end])))
         for option in (word for word in words if word.startswith("--")):
-            assert option in helped.out, line
+            assert option in text, line
 
 
 def test_blocks_are_read_as_the_page_means_them():
