@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs first-hour site threat-pictures reference slow slow-examples slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -41,13 +41,31 @@ laws: $(READY)
 
 docs: $(READY)
 	$(PY) -m pytest tests/docs -p no:randomly
+	$(PY) -m pytest tests/docs/test_docs_tutorials.py -m slow -p no:randomly
+
+# the tutorials as four strangers type them; counts commands and seconds
+first-hour: $(READY)
+	$(PY) -m tools.first_hour
+
+# the site of the documentation in build/site; warnings are errors, and nothing is fetched but its own environment, once
+site: .venv-docs/.crossward-ready
+	.venv-docs/bin/sphinx-build --fail-on-warning --keep-going -q -b html -c docs . build/site
+
+.venv-docs/.crossward-ready: docs/requirements.txt
+	@[ -x .venv-docs/bin/python ] || python3 -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@touch $@
+
+# the pictures of docs/threat-model.md
+threat-pictures: $(READY)
+	$(PY) -m tools.threat_pictures
 
 # the pages of docs/reference that follow from the code
 reference: $(READY)
 	$(PY) -m tools.reference
 
 # every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
-slow: slow-laws slow-faults slow-kills slow-processes slow-spark field-test
+slow: slow-laws slow-faults slow-kills slow-processes slow-examples slow-spark field-test
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
 FAULTS := tests/smpc/faults/test_smpc_faults.py tests/smpc/faults/test_smpc_faults_over_tls.py
@@ -71,7 +89,11 @@ slow-kills: $(READY)
 
 # whole consortia of processes: commands, restarts, lost disks, archives, soak
 slow-processes: $(READY)
-	$(SLOW) -n $(WORKERS) --dist loadfile $(PROCESSES) $(addprefix --ignore=,$(STATISTICS))
+	$(SLOW) -n $(WORKERS) --dist loadfile $(PROCESSES) $(addprefix --ignore=,$(STATISTICS) tests/docs/test_docs_examples.py)
+
+# every script of examples/
+slow-examples: $(READY)
+	$(PY) -m pytest tests/docs/test_docs_examples.py -m "slow or not slow" -p no:randomly -n $(WORKERS)
 
 # tables in a Spark cluster: a master, two workers and a Spark Connect server, in an environment of its own; needs Java
 slow-spark: .venv-spark/.crossward-ready

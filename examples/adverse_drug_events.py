@@ -1,6 +1,6 @@
 """Adverse drug events over three sites: signals of all pairs of drugs and events, and what follows which drug.
 
-The rows are generated, no patient's.
+The rows are generated here, no patient's.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Which plan of rehabilitation for which genotype: rules ranked by a doubly robust value, on GENERATED patients.
 
-No open data set has both, so the patients here are made: the intensive plan helps carriers and tires all others, and the
+No open data set has both, so the patients are generated here: the intensive plan helps carriers and tires all others, and the
 therapists gave it more often to the young. The rules of treatment are ranked with interval from one private release; since the
 patients are made, the true values stand beside it.
 """
