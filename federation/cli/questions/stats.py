@@ -7,8 +7,6 @@ See instead: questions in SQL (``federation.cli.questions.analyst``).
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from pathlib import Path  # noqa: TC003 - read at run time by typer
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +34,7 @@ from federation.cli.options import (
 from federation.cli.outcome import UsageError
 from federation.cli.questions.budget_line import budget_line
 from federation.cli.questions.picture_file import PlotFile, picture_file
+from federation.client.questions.written_value import read_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +153,7 @@ def read_arguments(texts: Sequence[str], statistic: str = "") -> dict[str, objec
             raise UsageError(
                 reason=f"arguments are NAME=VALUE, each name once, not {text[:80]!r}{_takes(statistic)}"
             )
-        found[name] = _read(value)
+        found[name] = read_value(value)
     return found
 
 
@@ -170,16 +169,6 @@ def _takes(statistic: str) -> str:
         for each in STATISTICS[statistic].parameters
     ]
     return f"; {statistic} takes {' '.join(names)}"
-
-
-def _read(text: str) -> object:
-    if "," in text and not text.startswith(("[", '"')):
-        return [_read(item) for item in text.removesuffix(",").split(",")]
-    try:
-        value: object = json.loads(text, parse_float=Decimal, parse_constant=str)
-    except (ValueError, RecursionError):
-        return text
-    return text if isinstance(value, dict) else value
 
 
 def _list(*, as_json: bool) -> None:
