@@ -17,6 +17,7 @@ from analytics.errors import (
     ReleaseRefusedError,
 )
 from crossward.base_error import CrosswardError
+from federation.display.error_text import charged_before, printable, sentence
 from federation.errors import (
     AmendmentRejectedError,
     ApprovalMissingError,
@@ -26,7 +27,6 @@ from federation.errors import (
     PolicyRefusedError,
     RequirementNotMetError,
 )
-from federation.display.error_text import charged_before, printable, sentence
 from federation.protocol.error_codes import is_ours, to_wire
 from privacy_accounting.errors import BudgetExceededError, InvalidCostError
 

@@ -210,33 +210,15 @@ def _list(*, as_json: bool) -> None:
 
 def _print(answer: Answer, session: Session) -> None:
     """Show the answer before anything else can fail: it is paid for."""
-    from federation.display.terminal import (
-        charge_lines,
-        console,
-        exact_lines,
-        grid,
-        guard_of,
-        ledger_place,
-        plain,
-        secrecy_line,
-    )
+    from federation.display.answer_parts import statistic_lines, statistic_table
+    from federation.display.terminal import console, grid, plain
 
     screen = console()
     for line in answer.lines():
         screen.print(plain(line), highlight=False, markup=False)
-    if not answer.closed:
-        names, rows = answer.cells()
-        if rows:
-            from analytics.text_tables import cell_text
-
-            screen.print(grid("", names, [[cell_text(cell) for cell in row] for row in rows]))
-    cost, receipt = answer.cost, answer.receipt
-    exact = f"cost: an exact disclosure, without epsilon; {guard_of(cost)}"
-    below = (
-        [exact, *exact_lines(receipt), secrecy_line(receipt), ledger_place(receipt)]
-        if cost.get("epsilon") is None
-        else charge_lines(cost, receipt)
-    )
-    for line in filter(None, below):
+    names, rows = statistic_table(answer)
+    if rows:
+        screen.print(grid("", names, rows))
+    for line in statistic_lines(answer):
         screen.print(plain(line), style="dim", highlight=False, markup=False)
     screen.print(plain(budget_line(answer, session)), style="dim", highlight=False, markup=False)
