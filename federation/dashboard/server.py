@@ -106,7 +106,24 @@ def serve(
         say: prints a line for the person at the terminal.
         stopped: called when the server has ended.
     """
-    port = listening.getsockname()[1]
+    server, offer_link = server_of(state, listening.getsockname()[1], say)
+    say("dashboard of this machine alone; the link works once. Ctrl-C ends it")
+    offer_link()
+    if sys.stdin is not None and sys.stdin.isatty():
+        say("Enter prints a new link")
+        threading.Thread(target=_offer_on_enter, args=(offer_link,), daemon=True).start()
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        stopped()
+
+
+def server_of(
+    state: DashboardState, port: int, say: Callable[[str], None]
+) -> tuple[uvicorn.Server, Callable[[], None]]:
+    """Return a server that was not started, and what prints a new link to it; arguments as ``serve``."""
     login = Login()
 
     def offer_link() -> None:
@@ -129,17 +146,7 @@ def serve(
         loop="asyncio",
         timeout_graceful_shutdown=2,
     )
-    say("dashboard of this machine alone; the link works once. Ctrl-C ends it")
-    offer_link()
-    if sys.stdin is not None and sys.stdin.isatty():
-        say("Enter prints a new link")
-        threading.Thread(target=_offer_on_enter, args=(offer_link,), daemon=True).start()
-    try:
-        uvicorn.Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
-    finally:
-        stopped()
+    return uvicorn.Server(config), offer_link
 
 
 def _offer_on_enter(offer_link: Callable[[], None]) -> None:

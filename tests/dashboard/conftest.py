@@ -72,3 +72,8 @@ def browser():
     return Browser(fake_state()).sign_in()
 
 
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_key(one_key_for_all):
+    """Consortia that are made here share a key."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from privacy_accounting.report.figures import Curve, Part
+
 SHOWN = tuple(Fraction(text) for text in ("0.1", "0.5", "1", "2", "4"))
 USUAL = "0.5"
 
@@ -121,9 +123,16 @@ def _over_time(request: Request) -> list[dict[str, Any]]:
                         **times,
                     ),
                 )
-                for heading, curve in (("by purpose", part.by_purpose), ("by analyst", part.by_analyst))
+                for heading, curve in _curves(part)
             ],
         }
         for part in figures.parts
         if not part.by_purpose.is_empty
     ]
+
+
+def _curves(part: Part) -> list[tuple[str, Curve]]:
+    """One picture where one analyst spent for one purpose alone, else two."""
+    if part.is_one_series:
+        return [("in all", part.by_purpose)]
+    return [("by purpose", part.by_purpose), ("by analyst", part.by_analyst)]

@@ -21,6 +21,7 @@ from federation.dashboard.training_jobs import model_file, summary_of, task_text
 from federation.dashboard.training_plan import TrainingPlan, plan_of
 from federation.display.error_text import sentence
 from federation.training.models.registry import DEFAULT_MODEL, MODELS
+from federation.training.task import PAILLIER, SHARES
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -58,7 +59,7 @@ def show(request: Request) -> Response:
             problem, status = sentence(error), 200 if is_fragment(request) else 422
     if is_fragment(request):
         return page(request, "parts/training_plan", plan=plan, key=key, problem=problem)
-    tables = state.session.tables
+    tables, consortium = state.session.tables, state.session.consortium.file
     return page(
         request,
         "training",
@@ -69,6 +70,7 @@ def show(request: Request) -> Response:
         fields=fields,
         tables=tables,
         columns=tables.rows(),
+        has_helpers=consortium.aggregator is not None and consortium.keyholder is not None,
         models=list(MODELS),
         default_model=DEFAULT_MODEL,
         jobs=_jobs(request).all(),
@@ -133,6 +135,7 @@ def task_values(fields: Fields) -> dict[str, Any]:
         "model": fields.text("model") or DEFAULT_MODEL,
         "rounds": fields.whole("rounds", "rounds") or USUAL_ROUNDS,
         "report_loss": fields.has("report_loss"),
+        "aggregation": SHARES if fields.text("aggregation") == SHARES else PAILLIER,
     }
     texts = {name: fields.text(name) for name in ("learning_rate", "clip_norm", "l2", "purpose")}
     values |= {name: text for name, text in texts.items() if text}
