@@ -75,19 +75,20 @@ def price_of_quote(
         )
     is_free = bool(row["from_store"]) and not is_fresh
     own: Mapping[str, str] = next((each for each in row["alternatives"] if each.get("asked")), {})
+    takes = f"{share_of(row['cost'], row)} of what the {row['sub_budget']} budget of {row['population']} may spend"
+    price = f"epsilon {row['asked_epsilon']} at delta {float(str(row['delta'])):g}"
+    accuracy = ("Accuracy", f"{accuracy_text(row['accuracy'])} at {percent(row['confidence'])}")
     facts = [
-        ("Price", f"epsilon {row['asked_epsilon']} at delta {float(str(row['delta'])):g}"),
-        (
-            "Takes",
-            f"{share_of(row['cost'], row)} of what the {row['sub_budget']} budget of {row['population']} may spend",
-        ),
+        ("Price", price),
+        ("Takes", takes),
         ("Leaves", f"{share_of(row['left'], row)}"),
-        ("Accuracy", f"{accuracy_text(row['accuracy'])} at {percent(row['confidence'])}"),
+        accuracy,
         ("Such questions that still fit", own.get("such_questions", "")),
         ("An attacker's success", _success(own.get("success", ""))),
     ]
     if is_free:
-        facts.insert(0, ("In your store", "your own earlier releases answer it; nothing is spent"))
+        said = ("In your store", "your own earlier releases answer it; nothing is spent")
+        facts = [said, accuracy, ("A new release would take", f"{price}: {takes}")]
     return Price(
         facts=tuple((name, value) for name, value in facts if value),
         plan=plan,

@@ -39,7 +39,10 @@ class Browser:
 
     def send(self, path, headers=None, **fields):
         return self.client.post(
-            path, data=fields, follow_redirects=False, headers={"Origin": HOME, "Content-Type": FORM} | (headers or {})
+            path,
+            data=fields,
+            follow_redirects=False,
+            headers={"Origin": HOME, "Content-Type": FORM} | (headers or {}),
         )
 
     def post(self, path, headers=None, **fields):
@@ -70,8 +73,6 @@ def fake_state(**parts):
 def browser():
     """Signed in, over a session that knows no site."""
     return Browser(fake_state()).sign_in()
-
-
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -28,7 +28,10 @@ def chromium():
 def watched(page):
     """Collect what the browser complains of: blocked by the policy, broken scripts, requests to elsewhere."""
     found = []
-    page.on("console", lambda message: found.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on(
+        "console",
+        lambda message: found.append(message.text) if message.type in {"error", "warning"} else None,
+    )
     page.on("pageerror", lambda error: found.append(str(error)))
     page.on("request", lambda asked: None if "://127.0.0.1:" in asked.url else found.append(asked.url))
     return found

@@ -3,10 +3,31 @@
 import re
 
 import pytest
+
 from tests.dashboard.conftest import HOME, PORT, Browser, fake_state
 
-SHOWN = ["/", "/ask", "/budget", "/ledger", "/mining", "/training", "/quality", "/refusals", "/nodes", "/status"]
-CHANGING = ["/ask", "/run", "/mining", "/training", "/training/start", "/training/resume", "/quality", "/logout"]
+SHOWN = [
+    "/",
+    "/ask",
+    "/budget",
+    "/ledger",
+    "/mining",
+    "/training",
+    "/quality",
+    "/refusals",
+    "/nodes",
+    "/status",
+]
+CHANGING = [
+    "/ask",
+    "/run",
+    "/mining",
+    "/training",
+    "/training/start",
+    "/training/resume",
+    "/quality",
+    "/logout",
+]
 
 
 @pytest.mark.parametrize("path", SHOWN)
@@ -60,7 +81,9 @@ def test_the_cookie_is_of_this_port_alone_and_no_script_can_read_it():
     assert "Domain" not in cookie
 
 
-@pytest.mark.parametrize("cookie", ["x", f"crossward_{PORT}=", f"crossward_{PORT}=guess", 'a="', "crossward_1=a"])
+@pytest.mark.parametrize(
+    "cookie", ["x", f"crossward_{PORT}=", f"crossward_{PORT}=guess", 'a="', "crossward_1=a"]
+)
 def test_a_foreign_cookie_opens_nothing(cookie):
     assert Browser(fake_state()).get("/budget", Cookie=cookie).status_code == 303
 
@@ -80,7 +103,9 @@ def test_a_session_ends_after_hours_without_a_request_and_at_sign_out():
 
 
 @pytest.mark.parametrize("path", CHANGING)
-@pytest.mark.parametrize("secret", [{}, {"form_secret": ""}, {"form_secret": "x" * 43}, {"form_secret": "\ud800é"[1:]}])
+@pytest.mark.parametrize(
+    "secret", [{}, {"form_secret": ""}, {"form_secret": "x" * 43}, {"form_secret": "\ud800é"[1:]}]
+)
 def test_a_form_without_the_secret_of_its_session_does_nothing(browser, path, secret):
     answer = browser.send(path, **secret)
     assert answer.status_code == 403
@@ -94,7 +119,9 @@ def test_the_secret_of_another_session_does_not_count(browser):
     assert browser.send("/quality", form_secret=secret).status_code == 403
 
 
-@pytest.mark.parametrize("origin", [None, "null", "http://evil.example", f"https://127.0.0.1:{PORT}", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://evil.example", f"https://127.0.0.1:{PORT}", "http://127.0.0.1:1"]
+)
 def test_a_form_of_another_page_does_nothing_even_with_the_secret(browser, origin):
     headers = {} if origin is None else {"Origin": origin}
     secret = {"form_secret": browser.secret()}
@@ -102,7 +129,9 @@ def test_a_form_of_another_page_does_nothing_even_with_the_secret(browser, origi
     assert answer.status_code == 403
 
 
-@pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", f"127.0.0.1:{PORT}.evil.example", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", f"127.0.0.1:{PORT}.evil.example", ""]
+)
 def test_a_rebound_name_is_not_answered(browser, host):
     assert browser.get("/refusals", Host=host).status_code == 421
     assert browser.get("/login", Host=host).status_code == 421
@@ -140,7 +169,9 @@ def test_only_plain_forms_of_some_size_are_read(browser):
     assert (large.status_code, many.status_code) == (413, 413)
 
 
-@pytest.mark.parametrize("path", ["/login", "/refusals", "/ledger", "/static/htmx.min.js", "/nothing", "/static/../state.py"])
+@pytest.mark.parametrize(
+    "path", ["/login", "/refusals", "/ledger", "/static/htmx.min.js", "/nothing", "/static/../state.py"]
+)
 def test_every_answer_has_a_strict_policy_and_is_not_kept(browser, path):
     headers = browser.get(path).headers
     policy = headers["content-security-policy"]

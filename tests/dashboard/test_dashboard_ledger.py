@@ -41,7 +41,12 @@ class CountedView:
 
 def line(number, **values):
     kind = "exact" if number % 10 == 0 else "charge"
-    fields = {"analyst": f"analyst{number % 3}", "purpose": "study", "question": f"SELECT {number}", "text": "kept"}
+    fields = {
+        "analyst": f"analyst{number % 3}",
+        "purpose": "study",
+        "question": f"SELECT {number}",
+        "text": "kept",
+    }
     fields |= {"kind": kind, "time": 1_790_000_000 + number, "last_time": 0, "request": "ab" * 32} | values
     return AskedLine(number=number, last=number, **fields)
 

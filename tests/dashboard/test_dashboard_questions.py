@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 import federation
+from federation.dashboard.ledger_view import LedgerView
 from federation.dashboard.state import DashboardState
 from federation.dashboard.training_jobs import TrainingJobs
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from tests.dashboard.conftest import Browser
 
 BAD = "<img src=x onerror=alert(1)>"
@@ -25,7 +27,13 @@ SCHEMA = {
             "max_sites_per_unit": 1,
             "exact_dimensions": ["stage", "disease", "smoker"],
             "columns": {
-                "age": {"type": "numeric", "lower": 0, "upper": 110, "resolution": 1, "bins": [0, 40, 60, 110]},
+                "age": {
+                    "type": "numeric",
+                    "lower": 0,
+                    "upper": 110,
+                    "resolution": 1,
+                    "bins": [0, 40, 60, 110],
+                },
                 "stage": {"type": "categorical", "domain": ["I", "II", BAD]},
                 "disease": {"type": "boolean"},
                 "smoker": {"type": "boolean"},
@@ -49,10 +57,17 @@ def rows(seed):
 
 
 @pytest.fixture(scope="module")
-def session():
+def ledger(tmp_path_factory):
+    """The ledger of anna, in a file."""
+    return tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
+
+
+@pytest.fixture(scope="module")
+def session(ledger):
     tables = {name: rows(seed) for seed, name in enumerate(("anna", "bert", "carl"))}
     budget = {"epsilon": "20", "delta": "0.000001", "query": {"share": "0.5"}, "training": {"share": "0.5"}}
-    with federation.local(tables, schema=SCHEMA, budget=budget, engine="numpy") as opened:
+    stores = {"anna": SqliteStore(ledger, owner="anna")}
+    with federation.local(tables, schema=SCHEMA, budget=budget, engine="numpy", stores=stores) as opened:
         yield opened
 
 
@@ -226,7 +241,12 @@ def test_nodes_and_the_trust_model(browser, session):
 
 
 def test_mining_shows_its_plan_then_rules_and_their_graph(browser):
-    fields = {"table": "patients", "items": "disease, smoker, stage=I", "min_support": "0.05", "min_confidence": "0.1"}
+    fields = {
+        "table": "patients",
+        "items": "disease, smoker, stage=I",
+        "min_support": "0.05",
+        "min_confidence": "0.1",
+    }
     page = browser.post("/mining", **fields)
     assert "exact mining over 3 sites" in page.text
     answer = browser.get(confirm(browser, page).headers["location"]).text
@@ -287,3 +307,23 @@ def test_a_site_that_goes_down_while_a_page_is_open_is_named(browser, session):
     nodes = browser.get("/nodes", **{"HX-Request": "true"}).text
     assert "does not answer" in nodes
     assert "bert" in browser.get("/ask").text
+
+
+def test_a_real_ledger_is_verified_and_follows_new_entries(session, ledger):
+    session.sql(SQL, epsilon=0.5, fresh=True, purpose=f"late {BAD}")
+    view = LedgerView(ledger, session.consortium)
+    browser = Browser(DashboardState(session, ledger=view)).sign_in()
+    view.look(20.0)
+    first = browser.get("/ledger").text
+    assert "whole; " in first
+    assert "the first entry matches the consortium file" in first
+    assert "late &lt;img" in first
+    number = view.look().report.files[0].entries
+    session.sql(SQL, epsilon=0.5, fresh=True, purpose="later still")
+    browser.get("/ledger")
+    view.look(20.0)
+    assert "later still" in browser.get("/ledger").text
+    entry = browser.get(f"/ledger/{number}").text
+    assert "every member has signed it" in entry
+    assert "anna, bert, carl" in entry
+    assert "Spent over time" in browser.get("/budget").text

@@ -18,7 +18,19 @@ from federation.processes.launcher import Launcher
 from tests.dashboard.in_chromium import chromium, needs_chromium, watched
 from tests.federation.hospitals import found
 
-PAGES = ("/", "/ask", "/ask/statistics", "/ask/statistics/chi_square", "/budget", "/ledger", "/ledger/1", "/mining", "/training", "/quality", "/refusals")
+PAGES = (
+    "/",
+    "/ask",
+    "/ask/statistics",
+    "/ask/statistics/chi_square",
+    "/budget",
+    "/ledger",
+    "/ledger/1",
+    "/mining",
+    "/training",
+    "/quality",
+    "/refusals",
+)
 LOOKS = {
     "wide": {"viewport": {"width": 1280, "height": 900}},
     "narrow": {"viewport": {"width": 400, "height": 800}},
@@ -32,7 +44,13 @@ SQL = "SELECT sex, COUNT(*) AS patients, AVG(age) AS mean_age FROM patients GROU
 def dashboard(folders, *options):
     """The command, with the link that it printed."""
     command = [sys.executable, "-c", "from federation.cli import main; main()", "dashboard"]
-    command += ["-c", str(folders.consortium), "--identity", str(folders.analyst("analyst")), *map(str, options)]
+    command += [
+        "-c",
+        str(folders.consortium),
+        "--identity",
+        str(folders.analyst("analyst")),
+        *map(str, options),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         for line in process.stdout:
@@ -126,7 +144,10 @@ def test_the_whole_dashboard_in_chromium_at_every_size_without_a_serious_finding
     folders = found(tmp_path / "here")
     site = folders.consortium.parent / "sites" / "cleveland"
     findings, scrolled = {}, []
-    with Launcher(folders) as nodes, dashboard(folders, "--site", site, "--checkpoints", tmp_path / "kept") as link:
+    with (
+        Launcher(folders) as nodes,
+        dashboard(folders, "--site", site, "--checkpoints", tmp_path / "kept") as link,
+    ):
         base = link.partition("/login")[0]
         with chromium() as browser:
             first = browser.new_context(**LOOKS["wide"])
@@ -145,7 +166,11 @@ def test_the_whole_dashboard_in_chromium_at_every_size_without_a_serious_finding
             page.goto(f"{base}/ledger")
             page.get_by_text("verified").first.wait_for()
             state = first.storage_state()
-            places = {each: f"{base}{each}" for each in PAGES} | {"/answer": answer, "/rules": rules, "/run": run}
+            places = {each: f"{base}{each}" for each in PAGES} | {
+                "/answer": answer,
+                "/rules": rules,
+                "/run": run,
+            }
             for look, options in LOOKS.items():
                 context = browser.new_context(storage_state=state, **options)
                 page = context.new_page()
