@@ -16,7 +16,7 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch):
-    """No site runs here: nobody is asked for newer members, and a dashboard that would open ends at once."""
+    """No site runs here: none is asked for newer members, and a dashboard that would open ends at once."""
     from federation.client.session import Session
 
     monkeypatch.setattr(Session, "changes_elsewhere", lambda self: b"")

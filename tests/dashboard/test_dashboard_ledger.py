@@ -1,6 +1,7 @@
 """The ledger, refusals and score card of a site on this machine; no site is asked, and no page reads a ledger itself."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from federation.audit.account import Account, AskedLine
 from federation.dashboard.ledger_view import LedgerView, Reading, _searched
 from federation.dashboard.pages.ledger import PER_PAGE
+from federation.node.records.refusals import RefusalReport, RefusedRequest
 from tests.dashboard.conftest import Browser, fake_state
 
 BAD = "<script>alert(1)</script>"
@@ -153,3 +155,44 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path):
     view.look(5.0)
     browser = Browser(fake_state(ledger=view)).sign_in()
     assert 'role="alert"' in browser.get("/ledger").text
+
+
+def test_what_a_site_refused_is_for_the_administrator_who_named_its_folder(monkeypatch):
+    refused = RefusedRequest(
+        sender="dora",
+        analyst=BAD,
+        digest="ab",
+        code="X",
+        rule=BAD,
+        times=3,
+        first=1,
+        last=2,
+        request=BAD.encode(),
+    )
+    asked = []
+
+    def read(site):
+        asked.append(site)
+        return RefusalReport(refusals=(refused,) * 300, dropped={}, unsigned=7)
+
+    monkeypatch.setattr("federation.dashboard.pages.refusals.refusals", read)
+    assert "when the dashboard is started with" in Browser(fake_state()).sign_in().get("/refusals").text
+    assert asked == []
+    text = Browser(fake_state(site=Path("here"))).sign_in().get("/refusals").text
+    assert "<script>alert" not in text
+    assert text.count("not readable by this version") == 200
+    assert "300 refused requests are recorded, the newest 200 shown; 7 more" in text
+
+
+def test_rows_of_a_site_are_counted_only_on_demand_and_only_with_its_folder(monkeypatch):
+    counted = []
+    monkeypatch.setattr(
+        "federation.dashboard.pages.quality.score_cards", lambda site, today: counted.append(site) or []
+    )
+    without = Browser(fake_state()).sign_in()
+    assert "when the dashboard is started with" in without.post("/quality").text
+    with_site = Browser(fake_state(site=Path("here"))).sign_in()
+    assert "Check the rows" in with_site.get("/quality").text
+    assert counted == []
+    assert with_site.post("/quality").status_code == 200
+    assert counted == [Path("here")]

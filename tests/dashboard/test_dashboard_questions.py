@@ -217,9 +217,19 @@ def test_a_statistic_by_its_form(browser):
     fields = {f"argument.{name}": value for name, value in values.items()}
     page = browser.post("/ask/statistics/chi_square", table="patients", mode="private", epsilon="1", **fields)
     assert "Run, and spend epsilon 1" in page.text
-    answer = browser.get(confirm(browser, page).headers["location"])
-    assert answer.status_code == 200
-    assert "p" in answer.text
+    place = confirm(browser, page).headers["location"]
+    assert "pvalue" in browser.get(place).text
+    assert browser.get(f"{place}.csv").text.count("\n") > 1
+
+
+def test_the_picture_of_a_statistic_comes_as_a_file_of_its_own(browser):
+    fields = {"argument.columns": "age,disease", "table": "patients", "epsilon": "2"}
+    page = browser.post("/ask/statistics/correlation", **fields)
+    place = confirm(browser, page).headers["location"]
+    text = browser.get(place).text
+    assert f'<img class="plot" src="{place}/picture.png" alt="Picture of correlation' in text
+    picture = browser.get(f"{place}/picture.png")
+    assert (picture.headers["content-type"], picture.content[:4]) == ("image/png", b"\x89PNG")
 
 
 def test_budget_by_whom_for_what_and_what_if(browser):

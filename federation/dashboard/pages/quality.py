@@ -42,4 +42,4 @@ def show(request: Request) -> Response:
             shown["made"] = f"{now:%Y-%m-%d %H:%M} UTC"
         except CrosswardError as error:
             shown["problem"] = sentence(error)
-    return page(request, "quality", site=site, statistic=STATISTIC, **shown)
+    return page(request, "score_cards", site=site, statistic=STATISTIC, **shown)
