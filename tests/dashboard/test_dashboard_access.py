@@ -201,3 +201,15 @@ def test_pages_hold_nothing_that_the_policy_would_block_and_name_no_other_host(b
 def test_files_outside_the_folder_are_not_served(browser):
     for path in ("/static/..%2fstate.py", "/static/%2e%2e/server.py", "/static/"):
         assert browser.get(path).status_code == 404
+
+
+def test_a_fault_of_the_program_shows_its_kind_alone(browser, monkeypatch):
+    def fail():
+        raise RuntimeError("a value of a row")
+
+    monkeypatch.setattr(browser.state, "refused", fail)
+    answer = browser.get("/refusals")
+    assert answer.status_code == 500
+    assert "a fault of its own: RuntimeError" in answer.text
+    assert "value of a row" not in answer.text
+    assert "Traceback" not in answer.text

@@ -1,5 +1,6 @@
 """The command refuses before a page is shown: certificates that no site would accept, paths, ports, missing packages."""
 
+import dataclasses as dc
 import datetime as dt
 
 import pytest
@@ -90,3 +91,15 @@ def test_without_its_extra_the_command_says_what_to_install(folders, monkeypatch
     monkeypatch.setattr("federation.cli.dashboard.find_spec", lambda name: None)
     found = opened(folders, "--identity", folders.analyst("analyst"))
     assert (found.code, "pip install 'crossward[dashboard]'" in found.err) == (2, True)
+
+
+def test_an_analyst_whom_the_sites_have_removed_since(folders, monkeypatch):
+    from federation.consortium import consortium_file
+
+    present = consortium_file.load_consortium(folders.consortium)
+    without = present.file.model_copy(update={"analysts": {}})
+    monkeypatch.setattr(consortium_file, "load_consortium", lambda path: dc.replace(present, file=without))
+    found = opened(folders, "--identity", folders.analyst("analyst"))
+    assert found.code == 1
+    assert "it is not the one in the consortium file" in found.err
+    assert "open http" not in found.out
