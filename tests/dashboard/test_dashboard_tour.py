@@ -98,13 +98,13 @@ def ask(page, base):
     page.get_by_role("button", name=re.compile("^Run, (and spend epsilon 2|free from my store)$")).wait_for()
 
 
-def fill_ledger(page, base):
+def fill_ledger(page, base, pictures):
     """A private answer, a statistic, rules, a training and a refusal."""
     ask(page, base)
+    page.screenshot(path=pictures / "price.png", full_page=True)
     page.get_by_role("button", name="Run, and spend").click()
     page.get_by_role("heading", name="Answer").wait_for()
     answer = page.url
-    page.goto(f"{base}/ask/statistics/kaplan_meier")
     page.goto(f"{base}/mining")
     for name in ("disease", "sex=F", "sex=M"):
         if page.get_by_label(name, exact=True).count():
@@ -156,7 +156,7 @@ def test_the_whole_dashboard_in_chromium_at_every_size_without_a_serious_finding
             page.goto(link)
             findings["sign-in"] = serious(page)
             sign_in(page, link)
-            answer, rules = fill_ledger(page, base)
+            answer, rules = fill_ledger(page, base, pictures)
             run = train(page, base)
             page.goto(f"{base}/quality")
             page.get_by_role("button", name="Check the rows").click()
