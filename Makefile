@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs first-hour site threat-pictures reference slow slow-examples slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs first-hour site threat-pictures reference slow slow-examples slow-laws slow-faults slow-kills slow-processes slow-spark slow-dashboard field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -65,7 +65,7 @@ reference: $(READY)
 	$(PY) -m tools.reference
 
 # every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
-slow: slow-laws slow-faults slow-kills slow-processes slow-examples slow-spark field-test
+slow: slow-laws slow-faults slow-kills slow-processes slow-examples slow-spark slow-dashboard field-test
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
 FAULTS := tests/smpc/faults/test_smpc_faults.py tests/smpc/faults/test_smpc_faults_over_tls.py
@@ -76,7 +76,7 @@ PROCESSES := tests/cli tests/docs tests/federation tests/ledger tests/operations
 # laws with fifty times the examples, and what is counted over many runs
 slow-laws: $(READY)
 	HYPOTHESIS_PROFILE=long $(PY) -m pytest -m costly_law --timeout 1800 -n $(WORKERS) --dist worksteal
-	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES) tests/field)
+	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES) tests/field tests/dashboard)
 	$(SLOW) -n $(WORKERS) --dist loadfile $(STATISTICS)
 
 # a fault at each exchange of each operation, in memory and over TLS
@@ -101,6 +101,10 @@ slow-spark: .venv-spark/.crossward-ready
 
 .venv-spark/.crossward-ready: pyproject.toml tools/setup.sh
 	@VENV=.venv-spark EXTRAS=dev,spark ./tools/setup.sh
+
+# the dashboard over four hospitals in a real browser (chromium, Playwright, axe-core); its pictures are in dashboard-out
+slow-dashboard: $(READY)
+	DASHBOARD_PICTURES=dashboard-out $(SLOW) -rs tests/dashboard
 
 # the commands of docs/several-machines.md, each machine in a network namespace of its own; needs root
 field-test: $(READY)
@@ -183,4 +187,4 @@ pictures: .venv-peers/.crossward-ready
 	.venv-peers/bin/python benchmarks/peers/pictures.py
 
 clean:
-	rm -rf build demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build demo-out dashboard-out .mypy_cache .ruff_cache .pytest_cache .hypothesis

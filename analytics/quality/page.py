@@ -47,7 +47,7 @@ def page_of(cards: Sequence[ScoreCard], *, made: str) -> str:
         cards: of a site's tables.
         made: when, for the reader.
     """
-    body = "".join(_card(card) for card in cards)
+    body = body_of(cards)
     note = f"Made {_text(made)}. It holds counts of this site's own rows: for its administrator, not for other members."
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -55,6 +55,17 @@ def page_of(cards: Sequence[ScoreCard], *, made: str) -> str:
         f"<title>Data quality</title><style>{_STYLE}</style></head>"
         f'<body><h1>Data quality</h1><p class="note">{note}</p>{body}</body></html>\n'
     )
+
+
+def body_of(cards: Sequence[ScoreCard]) -> str:
+    """Write the cards without the page around them: escaped HTML that needs no style of its own.
+
+    Visible to: the site's administrator.
+
+    Args:
+        cards: of a site's tables.
+    """
+    return "".join(_card(card) for card in cards)
 
 
 def _text(value: object) -> str:

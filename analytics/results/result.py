@@ -228,9 +228,10 @@ class Result:
         Raises:
             InvalidRequestError: there is no such column of figures, or matplotlib is not installed.
         """
-        return draw(self._bars(column), axes)
+        return draw(self.picture(column), axes)
 
-    def _bars(self, column: str) -> Bars:
+    def picture(self, column: str = "") -> Bars:
+        """What ``plot`` shows, as plain data; arguments and errors as ``plot``."""
         figures = [place for place in range(len(self.columns)) if place not in self.keys]
         places = [place for place in figures if not column or self.columns[place] == column]
         if not places:

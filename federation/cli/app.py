@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from federation.cli import audit, demo, evaluate, harmonise, ledger, operate, schema, train
+from federation.cli import audit, dashboard, demo, evaluate, harmonise, ledger, operate, schema, train
 from federation.cli.examples import add_examples
 from federation.cli.founding import enrol, found, renew
 from federation.cli.linking import link
@@ -91,6 +91,7 @@ for command in (
     operate.down,
     operate.doctor,
     quality.quality,
+    dashboard.dashboard,
     demo.demo,
 ):
     app.command()(command)

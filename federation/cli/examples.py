@@ -121,6 +121,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward doctor -c trial",
         "crossward doctor -c trial --site trial/sites/anna/site.toml",
     ),
+    "dashboard": (
+        "crossward dashboard -c trial",
+        "crossward dashboard -c trial --site trial/sites/anna --checkpoints checkpoints",
+    ),
     "demo": ("crossward demo --out demo-out",),
     "site serve": ("crossward site serve trial/sites/anna/site.toml",),
     "dealer serve": ("crossward dealer serve trial/helpers/dealer/dealer.toml",),

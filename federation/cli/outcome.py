@@ -1,8 +1,9 @@
-"""Turns an error into one clear sentence and an exit code, in one place.
+"""Turns an error into an exit code and a document, in one place.
 
 Layer:       federation.cli.outcome.
 Guarantees:  exit codes are 0 done, 1 failed, 2 wrong usage, 3 refused by policy or budget, 130 stopped by Ctrl-C.
              Standard error shows the error, whose rule it is, and what to do.
+See instead: the sentence of an error (``federation.display.error_text``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from analytics.errors import (
     ReleaseRefusedError,
 )
 from crossward.base_error import CrosswardError
+from federation.display.error_text import charged_before, printable, sentence
 from federation.errors import (
     AmendmentRejectedError,
     ApprovalMissingError,
@@ -23,14 +25,26 @@ from federation.errors import (
     FederationError,
     FoundingRefusedError,
     PolicyRefusedError,
-    RequestRejectedError,
     RequirementNotMetError,
-    SiteUnavailableError,
 )
 from federation.protocol.error_codes import is_ours, to_wire
 from privacy_accounting.errors import BudgetExceededError, InvalidCostError
-from smpc.errors import PartyLostError
 
+__all__ = [
+    "DONE",
+    "FAILED",
+    "OURS",
+    "REFUSED",
+    "STOPPED",
+    "USAGE",
+    "UsageError",
+    "error_document",
+    "exit_code",
+    "printable",
+    "sentence",
+    "stopped",
+    "without_permission",
+]
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
@@ -68,13 +82,6 @@ def exit_code(error: BaseException) -> int:
     return FAILED
 
 
-def sentence(error: BaseException) -> str:
-    """Return the text of an error for the terminal."""
-    if isinstance(error, ConfigError):
-        return "\n".join(map(printable, error.mistakes))
-    return printable(f"{error}{_spent(error) or _hint(error)}")
-
-
 def error_document(error: BaseException) -> dict[str, Any]:
     """Return an error for ``--json``: its code, the sentence, the exit code, and its public fields."""
     fields: dict[str, Any] = {"mistakes": error.mistakes} if isinstance(error, ConfigError) else {}
@@ -84,39 +91,12 @@ def error_document(error: BaseException) -> dict[str, Any]:
     return {"code": code, "message": sentence(error), "exit_code": exit_code(error), "fields": fields}
 
 
-def _spent(error: BaseException) -> str:
-    """Return what was charged before the error, where the session knows it."""
-    return "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-
-
 def stopped(error: BaseException) -> str:
     """Return the text for the person who interrupted a command."""
-    return printable(f"stopped{_spent(error)}")
+    return printable(f"stopped{charged_before(error)}")
 
 
 def without_permission(error: OSError) -> str:
     """Describe a file, folder or process that this user may not use, in one sentence."""
     reason = error.strerror or type(error).__name__
     return printable(f"{error.filename}: {reason}" if error.filename else reason)
-
-
-def printable(text: str) -> str:
-    """Replace control characters, so that text of another member cannot steer this terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
-def _hint(error: BaseException) -> str:
-    """Return what to do; only an error without a note on what was charged cost nothing."""
-    if isinstance(error, BudgetExceededError):
-        return "; nothing was spent"
-    if isinstance(error, SiteUnavailableError):
-        return "; nothing was spent. Ask its administrator, or run crossward doctor"
-    if isinstance(error, PartyLostError):
-        return "; if the ledger shows the charge, it is spent. Run crossward doctor, then ask again"
-    if isinstance(error, RequestRejectedError):
-        return "; nothing was spent. Compare your consortium file with that site's"
-    if isinstance(error, ApprovalMissingError):
-        return "; nothing was changed. Its administrator can approve it with crossward ledger approve"
-    if isinstance(error, PolicyRefusedError):
-        return "; nothing was spent. The rule is in that site's own file"
-    return ""

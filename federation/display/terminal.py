@@ -107,7 +107,7 @@ def answer_table(result: Result, title: str = "", *, sampling: bool = False) -> 
     beside = _beside(result, sampling=sampling)
     if beside and len(result.rows) == 1:
         return _one_row(result, table, beside, sampling=sampling)
-    for name, is_figure in zip(result.columns, _figures(result), strict=True):
+    for name, is_figure in zip(result.columns, figure_places(result), strict=True):
         table.add_column(Text(plain(name)), justify="right" if is_figure else "left", overflow="fold")
         for each in beside if is_figure else ():
             table.add_column(each, justify="right", style="dim", overflow="fold")
@@ -127,7 +127,7 @@ def _one_row(result: Result, table: Table, beside: Sequence[str], *, sampling: b
     for name in ("", "value", *beside):
         table.add_column(name, justify="right" if name else "left", overflow="fold")
     cells = iter(answer_cells(result, sampling=sampling)[0])
-    for name, is_figure in zip(result.columns, _figures(result), strict=True):
+    for name, is_figure in zip(result.columns, figure_places(result), strict=True):
         value = next(cells)
         more = [next(cells) if is_figure else "" for _ in beside]
         table.add_row(*map(Text, (plain(name), value, *more)))
@@ -140,7 +140,7 @@ def answer_cells(result: Result, *, sampling: bool = False) -> list[list[str]]:
     intervals = result.interval_rows(LEVEL)
     sampled, errors = (result.sampled_rows(LEVEL), result.sampling_rows()) if sampling else ((), ())
     closed, few = set(result.suppressed), set(result.too_few)
-    figures = _figures(result)
+    figures = figure_places(result)
     rows = []
     for number, row in enumerate(result.rows):
         cells: list[str] = []
@@ -156,7 +156,7 @@ def answer_cells(result: Result, *, sampling: bool = False) -> list[list[str]]:
     return rows
 
 
-def _figures(result: Result) -> list[bool]:
+def figure_places(result: Result) -> list[bool]:
     """Which columns are figures."""
     noisy = zip(result.errors, result.intervals, strict=True)
     rows = [[a is not None or b is not None for a, b in zip(*pair, strict=True)] for pair in noisy]
@@ -274,7 +274,7 @@ def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
                 f"{100 * float(str(row['fraction_spent'])):.1f} %",
                 "" if row["epsilon_spent"] is None else row["epsilon_spent"],
                 row["largest_epsilon_that_fits"] or "nothing",
-                _exact_answers(row),
+                budget_exact(row),
             )
         )
     return grid(
@@ -284,7 +284,7 @@ def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def _exact_answers(row: Mapping[str, Any]) -> str:
+def budget_exact(row: Mapping[str, Any]) -> str:
     """Return the exact requests of this analyst, the limit, and the exact requests of all analysts."""
     if row["purpose"] or row["analyst"]:
         return ""

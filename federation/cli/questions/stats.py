@@ -7,8 +7,6 @@ See instead: questions in SQL (``federation.cli.questions.analyst``).
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from pathlib import Path  # noqa: TC003 - read at run time by typer
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +34,7 @@ from federation.cli.options import (
 from federation.cli.outcome import UsageError
 from federation.cli.questions.budget_line import budget_line
 from federation.cli.questions.picture_file import PlotFile, picture_file
+from federation.client.questions.written_value import read_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +153,7 @@ def read_arguments(texts: Sequence[str], statistic: str = "") -> dict[str, objec
             raise UsageError(
                 reason=f"arguments are NAME=VALUE, each name once, not {text[:80]!r}{_takes(statistic)}"
             )
-        found[name] = _read(value)
+        found[name] = read_value(value)
     return found
 
 
@@ -170,16 +169,6 @@ def _takes(statistic: str) -> str:
         for each in STATISTICS[statistic].parameters
     ]
     return f"; {statistic} takes {' '.join(names)}"
-
-
-def _read(text: str) -> object:
-    if "," in text and not text.startswith(("[", '"')):
-        return [_read(item) for item in text.removesuffix(",").split(",")]
-    try:
-        value: object = json.loads(text, parse_float=Decimal, parse_constant=str)
-    except (ValueError, RecursionError):
-        return text
-    return text if isinstance(value, dict) else value
 
 
 def _list(*, as_json: bool) -> None:
@@ -221,33 +210,15 @@ def _list(*, as_json: bool) -> None:
 
 def _print(answer: Answer, session: Session) -> None:
     """Show the answer before anything else can fail: it is paid for."""
-    from federation.display.terminal import (
-        charge_lines,
-        console,
-        exact_lines,
-        grid,
-        guard_of,
-        ledger_place,
-        plain,
-        secrecy_line,
-    )
+    from federation.display.answer_parts import statistic_lines, statistic_table
+    from federation.display.terminal import console, grid, plain
 
     screen = console()
     for line in answer.lines():
         screen.print(plain(line), highlight=False, markup=False)
-    if not answer.closed:
-        names, rows = answer.cells()
-        if rows:
-            from analytics.text_tables import cell_text
-
-            screen.print(grid("", names, [[cell_text(cell) for cell in row] for row in rows]))
-    cost, receipt = answer.cost, answer.receipt
-    exact = f"cost: an exact disclosure, without epsilon; {guard_of(cost)}"
-    below = (
-        [exact, *exact_lines(receipt), secrecy_line(receipt), ledger_place(receipt)]
-        if cost.get("epsilon") is None
-        else charge_lines(cost, receipt)
-    )
-    for line in filter(None, below):
+    names, rows = statistic_table(answer)
+    if rows:
+        screen.print(grid("", names, rows))
+    for line in statistic_lines(answer):
         screen.print(plain(line), style="dim", highlight=False, markup=False)
     screen.print(plain(budget_line(answer, session)), style="dim", highlight=False, markup=False)
