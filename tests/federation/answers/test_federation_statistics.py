@@ -103,7 +103,7 @@ def test_a_fit_opens_its_steps_to_all_sites(session):
     explained = table.explain("glm", "disease ~ sex + age", max_steps=5, exact=True)
     assert "5 times: 10 integers of each site as shares; 10 number(s) opened to all sites" in explained.text
     assert explained.to_dict()["most_opened"] == 1 + 5 * 10
-    with pytest.raises(InvalidRequestError, match="FederatedLogisticRegression"):
+    with pytest.raises(PlanRejectedError, match="age has no bins"):
         table.glm("disease ~ sex + age", epsilon=1)
 
 
