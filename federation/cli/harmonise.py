@@ -75,6 +75,7 @@ def fit(
     ] = None,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Release public constants over all sites (medians, fences, scales) and write them into mappings."""
     from analytics.harmonise.constants import check_mapping_takes, written
@@ -102,9 +103,11 @@ def fit(
         finally:
             for line in done.releases:
                 typer.echo(f"released {line}", err=True)
+            if as_json and done.releases:
+                print_json({"constants": done.constants, "releases": done.releases})
             for path in (mapping or []) if done.constants else []:
                 path.write_text(written(path.read_text("utf-8"), done.constants), "utf-8")
-            if done.constants:
+            if done.constants and not as_json:
                 typer.echo(written("", done.constants).rstrip())
 
 

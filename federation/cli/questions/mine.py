@@ -137,10 +137,8 @@ def _limits(texts: list[str]) -> dict[str, float]:
 
 
 def _print_rules(result: MiningResult) -> None:
-    from rich.console import Console
+    from federation.display.terminal import console, rule_tables
 
-    from federation.display.terminal import rule_tables
-
-    console = Console()
+    screen = console()
     for part in rule_tables(result):
-        console.print(part)
+        screen.print(part)
