@@ -45,6 +45,7 @@ docs: $(READY)
 # the pages of docs/reference that follow from the code
 reference: $(READY)
 	$(PY) -m tools.reference
+	$(PY) -m tools.json_schemas
 
 # every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
 slow: slow-laws slow-faults slow-kills slow-processes slow-spark field-test
