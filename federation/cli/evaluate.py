@@ -19,6 +19,7 @@ from federation.cli.options import (
     positive_decimal,
     print_json,
 )
+from federation.cli.progress import training_progress
 
 if TYPE_CHECKING:
     from federation.training.evaluation import Evaluation
@@ -46,7 +47,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - every one an option of its own
 
     trained, price = load_model(model), positive_decimal(epsilon, name="epsilon")
     metrics = metric or ["accuracy"]
-    with open_session(consortium, identity) as session:
+    with open_session(consortium, identity) as session, training_progress():
         found = session.evaluate(
             trained, table=table, target=target, epsilon=price, metrics=metrics, purpose=purpose
         )

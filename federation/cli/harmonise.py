@@ -24,6 +24,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import FAILED, UsageError
+from federation.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from analytics.sources.preparation.run import Prepared
@@ -99,7 +100,8 @@ def fit(
         where = only_table(session.consortium, table)
         price = positive_decimal(epsilon, name="epsilon")
         try:
-            fit_constants(session, where, asked, epsilon=price, purpose=purpose, into=done)
+            with progress_of(session, lambda: f"release {len(done.releases) + 1} of {done.n_releases}: "):
+                fit_constants(session, where, asked, epsilon=price, purpose=purpose, into=done)
         finally:
             for line in done.releases:
                 typer.echo(f"released {line}", err=True)

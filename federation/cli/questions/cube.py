@@ -31,6 +31,7 @@ from federation.cli.options import (
     print_json,
     read_questions,
 )
+from federation.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,9 +89,10 @@ def release(  # noqa: PLR0913, PLR0917 - every one an option of its own
             else:
                 typer.echo(explanation.text)
             return
-        cube = session.cube(
-            where, dimensions=dimensions, measures=measures, epsilon=amount, fresh=fresh, purpose=purpose
-        )
+        with progress_of(session):
+            cube = session.cube(
+                where, dimensions=dimensions, measures=measures, epsilon=amount, fresh=fresh, purpose=purpose
+            )
     if as_json:
         print_json(cube.to_dict())
         return

@@ -27,6 +27,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import UsageError
+from federation.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from analytics.mining.result import MiningResult
@@ -91,7 +92,8 @@ def mine(  # noqa: PLR0913, PLR0917
         if explain:
             _print_explanation(session.explain_mining(request, purpose=purpose), as_json=as_json)
             return
-        result = session.mine(request, purpose=purpose).where(**limits)
+        with progress_of(session):
+            result = session.mine(request, purpose=purpose).where(**limits)
     with never_lost(result):
         _print(result, as_json=as_json, as_csv=as_csv)
 

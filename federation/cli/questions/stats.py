@@ -34,6 +34,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import UsageError
+from federation.cli.progress import progress_of
 from federation.cli.questions.budget_line import budget_line
 from federation.cli.questions.picture_file import PlotFile, picture_file
 
@@ -98,7 +99,8 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
             else:
                 typer.echo(explanation.text)
             return
-        answer = session.statistic(name, table=where, **options)
+        with progress_of(session):
+            answer = session.statistic(name, table=where, **options)
         _show(answer, session, as_json=as_json, as_csv=as_csv)
         drawn(answer)
 

@@ -43,6 +43,13 @@ class Progress:
     bytes_sent: int
     left_s: float
 
+    def text(self) -> str:
+        """Return it in one line, without the time that is left."""
+        loss = "" if self.loss is None else f"  loss {self.loss:.4f}"
+        epsilon = "" if self.epsilon is None else f"  epsilon {self.epsilon:.4f}"
+        lost = f"  lost {', '.join(self.lost)}" if self.lost else ""
+        return f"round {self.round_number} of {self.rounds}{loss}{epsilon}  {self.bytes_sent} bytes{lost}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
