@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     AsJson,
     ConsortiumFile,
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
 def evaluate(  # noqa: PLR0913, PLR0917 - every one an option of its own
     model: Annotated[Path, typer.Argument(help="A model of classes that crossward train wrote.")],
     consortium: ConsortiumFile,
-    table: Annotated[str, typer.Option("--table", help="A table with the model's features.")],
-    target: Annotated[str, typer.Option("--target", help="The column with the true class.")],
+    table: Annotated[
+        str,
+        typer.Option("--table", help="A table with the model's features.", autocompletion=completion.tables),
+    ],
+    target: Annotated[
+        str,
+        typer.Option("--target", help="The column with the true class.", autocompletion=completion.columns),
+    ],
     epsilon: Annotated[str, typer.Option("--epsilon", help="What it costs, once for all metrics.")],
     metric: Annotated[
         list[str] | None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     PURPOSE,
     AsJson,
@@ -65,7 +66,10 @@ def check(
 def fit(
     fits: Annotated[
         list[str],
-        typer.Argument(help="COLUMN=FIT, or COLUMN=FIT,FIT: median, mean, iqr, z_fences, z_score, min_max."),
+        typer.Argument(
+            help="COLUMN=FIT, or COLUMN=FIT,FIT: median, mean, iqr, z_fences, z_score, min_max.",
+            autocompletion=completion.fits,
+        ),
     ],
     consortium: ConsortiumFile,
     epsilon: Annotated[str, typer.Option("--epsilon", help="For all constants together.")],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -45,13 +46,17 @@ app = typer.Typer(
 )
 Dimensions = Annotated[
     list[str],
-    typer.Argument(help="Columns with public groups: categories, true or false, numbers with bins."),
+    typer.Argument(
+        help="Columns with public groups: categories, true or false, numbers with bins.",
+        autocompletion=completion.columns,
+    ),
 ]
 Measures = Annotated[
     list[str] | None,
     typer.Option(
         "--measure",
         help="SUM(column), AVG(column), STDDEV(column) and the like; again for each. COUNT(*) is in.",
+        autocompletion=completion.measures,
     ),
 ]
 Number = Annotated[

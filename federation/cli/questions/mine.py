@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 
 
 def mine(  # noqa: PLR0913, PLR0917
-    items: Annotated[list[str], typer.Argument(help="Items such as sex=M, age>=60, disease.")],
+    items: Annotated[
+        list[str],
+        typer.Argument(help="Items such as sex=M, age>=60, disease.", autocompletion=completion.items),
+    ],
     consortium: ConsortiumFile,
     min_support: Annotated[str, typer.Option("--min-support", help="Smallest share of the rows.")],
     table: TableName = None,

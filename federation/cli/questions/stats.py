@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -47,11 +48,17 @@ if TYPE_CHECKING:
 
 
 def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
-    name: Annotated[str | None, typer.Argument(help="The statistic; without it, all are listed.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="The statistic; without it, all are listed.", autocompletion=completion.statistics
+        ),
+    ] = None,
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Its arguments as NAME=VALUE; a list as a,b,c, a list of one as a, with the comma."
+            help="Its arguments as NAME=VALUE; a list as a,b,c, a list of one as a, with the comma.",
+            autocompletion=completion.arguments,
         ),
     ] = None,
     consortium: Annotated[
