@@ -23,6 +23,7 @@ from federation.errors import ConfigError
 from federation.training.features import BINARY, Floats
 from federation.training.models.score_histogram import N_BINS
 from federation.training.rounds.round_plan import GRID
+from federation.training.shown import metrics_html
 from federation.training.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class Evaluation:
     classes: tuple[Any, ...]
     epsilon: float | None
     outcome: Outcome = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return metrics_html(self.metrics, self.noise_errors, self.epsilon)
 
     def roc(self) -> Floats:
         """Return the points of the joint ROC curve, shape ``(21, 2)``: false and true positive rates.
