@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from federation.display.terminal import plain
@@ -40,10 +41,10 @@ class ProgressLine:
         self._before = before
         self._lines = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
             BarColumn(bar_width=12),
-            TimeElapsedColumn(),
-            _LeftColumn(),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            _LeftColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", table_column=Column(overflow="fold")),
             console=console,
             transient=True,
         )
