@@ -62,4 +62,4 @@ class NotebookProgress:
 
     @staticmethod
     def _is_last(state: Any) -> bool:
-        return hasattr(state, "rounds") and getattr(state, "round_number", None) == state.rounds
+        return hasattr(state, "round_number") and bool(state.round_number == state.rounds)

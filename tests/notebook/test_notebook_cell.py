@@ -173,11 +173,13 @@ def test_a_line_of_a_notebook_is_updated_and_then_left():
         shown.append([str(line)])
         return Handle()
 
+    unknown = {"rounds": None, "bytes_per_site": None, "name": "charged", "entry": 7}
     progress = NotebookProgress(display)
     stage = Stage(
         name="asked", sites=3, epsilon=0.5, rounds=4, bytes_per_site=1500, entry=None, longest_s=9.0
     )
     progress(stage)
+    progress(Stage(**{**{name: getattr(stage, name) for name in Stage.__slots__}, **unknown}))
     progress(
         Stage(**{**{name: getattr(stage, name) for name in Stage.__slots__}, "name": "failed", "entry": 7})
     )
@@ -186,6 +188,7 @@ def test_a_line_of_a_notebook_is_updated_and_then_left():
     progress(stage)
     assert shown[0] == [
         "asking 3 sites: epsilon 0.5, 4 rounds, 1.5 kB each",
+        "entry 7 is charged, epsilon 0.5; sites compute",
         "without an answer; entry 7 stays spent",
     ]
     assert shown[1] == ["round 1 of 2  3 s left"]

@@ -29,6 +29,9 @@ class QuoteRows(list[dict[str, Any]]):
         """Question, price, accuracy, and what would be left."""
         return as_text(SHOWN, self._cells(), self._notes())
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text("QuoteRows(...)" if cycle else str(self))
+
     def _repr_html_(self) -> str:
         return as_html(SHOWN, self._cells(), self._notes())
 
