@@ -17,6 +17,8 @@ def main() -> None:
         from federation.cli.app import run
 
         run()
-    except KeyboardInterrupt:  # before a command began or after it ended; a command itself says what it has spent
+    except (
+        KeyboardInterrupt
+    ):  # before a command began or after it ended; a command itself says what it has spent
         sys.stderr.write("crossward: stopped\n")
         sys.exit(130)

@@ -36,6 +36,10 @@ FAILED: Final = 1
 USAGE: Final = 2
 REFUSED: Final = 3
 STOPPED: Final = 130
+NO_CONSORTIUM: Final = (
+    "-c takes the consortium's folder, as crossward init, found or join made it, or the file consortium.toml in it; "
+    "CROSSWARD_CONSORTIUM stands for -c"
+)
 OURS: Final = (CrosswardError,)
 
 
@@ -71,7 +75,10 @@ def exit_code(error: BaseException) -> int:
 def sentence(error: BaseException) -> str:
     """Return the text of an error for the terminal."""
     if isinstance(error, ConfigError):
-        return "\n".join(map(printable, error.mistakes))
+        lines = [printable(mistake) for mistake in error.mistakes]
+        if len(lines) == 1 and lines[0].startswith("cannot read ") and "consortium.toml: No such" in lines[0]:
+            lines.append(NO_CONSORTIUM)
+        return "\n".join(lines)
     return printable(f"{error}{_spent(error) or _hint(error)}")
 
 
@@ -110,7 +117,10 @@ def _hint(error: BaseException) -> str:
     if isinstance(error, BudgetExceededError):
         return "; nothing was spent"
     if isinstance(error, SiteUnavailableError):
-        return "; nothing was spent. Ask its administrator, or run crossward doctor"
+        return (
+            "; nothing was spent. Start it (of a rehearsal: crossward up FOLDER), ask its administrator, or see what "
+            "crossward doctor says"
+        )
     if isinstance(error, PartyLostError):
         return "; if the ledger shows the charge, it is spent. Run crossward doctor, then ask again"
     if isinstance(error, RequestRejectedError):

@@ -40,7 +40,7 @@ from federation.cli.questions.budget_line import budget_line
 from federation.cli.questions.picture_file import PlotFile, picture_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analytics.statistics.base import Answer
     from federation.client.session import Session
@@ -89,6 +89,7 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
         _list(as_json=as_json)
         return
     given = read_arguments(arguments or [], name)
+    _check_given(name, given)
     if consortium is None:
         raise UsageError(reason="say which consortium: -c with its file or folder")
     if (exact and epsilon is not None) or not (exact or epsilon is not None or explain):
@@ -165,6 +166,22 @@ def read_arguments(texts: Sequence[str], statistic: str = "") -> dict[str, objec
             )
         found[name] = _read(value)
     return found
+
+
+def _check_given(statistic: str, given: Mapping[str, object]) -> None:
+    """Refuse a call that lacks an argument, with all that the statistic takes."""
+    from analytics.statistics.arguments import REQUIRED
+    from analytics.statistics.registry import STATISTICS
+
+    if statistic not in STATISTICS or "formula" in given:
+        return
+    lacking = [
+        each.name
+        for each in STATISTICS[statistic].parameters
+        if each.default is REQUIRED and each.name not in given
+    ]
+    if lacking:
+        raise UsageError(reason=f"{', '.join(lacking)} must be given{_takes(statistic)}")
 
 
 def _takes(statistic: str) -> str:
