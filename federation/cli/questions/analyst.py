@@ -52,11 +52,14 @@ if TYPE_CHECKING:
     from federation.requests.explanation import Explanation
 
 
+SqlText = Annotated[
+    str | None, typer.Argument(help="One SELECT over one table of the schema; - for standard input.")
+]
+
+
 def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     consortium: ConsortiumFile,
-    sql: Annotated[
-        str | None, typer.Argument(help="One SELECT over one table of the schema; - for standard input.")
-    ] = None,
+    sql: SqlText = None,
     file: QuestionFile = None,
     epsilon: Epsilon = None,
     within: Within = None,

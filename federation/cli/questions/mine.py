@@ -35,11 +35,15 @@ if TYPE_CHECKING:
     from federation.requests.explanation import Explanation
 
 
+ExactOnly = Annotated[bool, typer.Option("--exact", help="Exact; private mining is not available yet.")]
+Items = Annotated[
+    list[str],
+    typer.Argument(help="Items such as sex=M, age>=60, disease.", autocompletion=completion.items),
+]
+
+
 def mine(  # noqa: PLR0913, PLR0917
-    items: Annotated[
-        list[str],
-        typer.Argument(help="Items such as sex=M, age>=60, disease.", autocompletion=completion.items),
-    ],
+    items: Items,
     consortium: ConsortiumFile,
     min_support: Annotated[str, typer.Option("--min-support", help="Smallest share of the rows.")],
     table: TableName = None,
@@ -64,9 +68,7 @@ def mine(  # noqa: PLR0913, PLR0917
         ),
     ] = None,
     earlier_nested: Annotated[str | None, typer.Option("--nested", hidden=True)] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Exact; private mining is not available yet.")
-    ] = False,
+    exact: ExactOnly = False,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,

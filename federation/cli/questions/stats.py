@@ -47,20 +47,22 @@ if TYPE_CHECKING:
     from federation.requests.explanation import Explanation
 
 
+StatisticName = Annotated[
+    str | None,
+    typer.Argument(help="The statistic; without it, all are listed.", autocompletion=completion.statistics),
+]
+StatisticArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Its arguments as NAME=VALUE; a list as a,b,c, a list of one as a, with the comma.",
+        autocompletion=completion.arguments,
+    ),
+]
+
+
 def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            help="The statistic; without it, all are listed.", autocompletion=completion.statistics
-        ),
-    ] = None,
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Its arguments as NAME=VALUE; a list as a,b,c, a list of one as a, with the comma.",
-            autocompletion=completion.arguments,
-        ),
-    ] = None,
+    name: StatisticName = None,
+    arguments: StatisticArguments = None,
     consortium: Annotated[
         Path | None,
         typer.Option(
