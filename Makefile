@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs first-hour site threat-pictures reference slow slow-examples slow-laws slow-faults slow-kills slow-processes slow-spark slow-dashboard field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs first-hour site threat-pictures reference slow slow-examples slow-laws slow-faults slow-kills slow-processes slow-spark slow-dashboard slow-notebooks field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -63,9 +63,10 @@ threat-pictures: $(READY)
 # the pages of docs/reference that follow from the code
 reference: $(READY)
 	$(PY) -m tools.reference
+	$(PY) -m tools.json_schemas
 
 # every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
-slow: slow-laws slow-faults slow-kills slow-processes slow-examples slow-spark slow-dashboard field-test
+slow: slow-laws slow-faults slow-kills slow-processes slow-examples slow-spark slow-dashboard slow-notebooks field-test
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
 FAULTS := tests/smpc/faults/test_smpc_faults.py tests/smpc/faults/test_smpc_faults_over_tls.py
@@ -105,6 +106,13 @@ slow-spark: .venv-spark/.crossward-ready
 # the dashboard over four hospitals in a real browser (chromium, Playwright, axe-core); its pictures are in dashboard-out
 slow-dashboard: $(READY)
 	DASHBOARD_PICTURES=dashboard-out $(SLOW) -rs tests/dashboard
+
+# docs/notebooks, each in a new kernel, in an environment of its own; with WRITE=--write their outputs are kept in the files
+slow-notebooks: .venv-notebooks/.crossward-ready
+	.venv-notebooks/bin/python -m tools.notebooks $(WRITE)
+
+.venv-notebooks/.crossward-ready: pyproject.toml tools/setup.sh
+	@VENV=.venv-notebooks EXTRAS=notebook,kernels ./tools/setup.sh
 
 # the commands of docs/several-machines.md, each machine in a network namespace of its own; needs root
 field-test: $(READY)

@@ -5,7 +5,7 @@ Packages, lowest first: errors · consortium (the agreement, a site's own file) 
 aggregation (encrypted sums) · requests (plan, ledger content, policy, trust, receipt) · training (models, rounds) ·
 display (terminal text) · node (a site's process, and the helpers') · client (the analyst's session) · audit
 (what was asked), diagnostics (doctor), processes (start and stop nodes), setup (found a consortium) · demo,
-dashboard (the local page) · cli.
+dashboard (the local page) · notebook (magic, progress) · cli.
 
 Importing this package loads nothing heavier than the standard library.
 """

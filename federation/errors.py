@@ -58,6 +58,16 @@ class SiteBusyError(SiteUnavailableError):
     wire_name: ClassVar[str] = "SiteBusyError"
 
 
+class ForkedSessionError(FederationError):
+    """A session was used in a forked process, which has its parent's sockets and none of its threads."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "the session was opened in another process, and a fork cannot use it: open a session in this process"
+        )
+
+
 class RequestHeldError(FederationError):
     """A person of a site must look at the request before the site signs it; nothing was charged, ask again later."""
 

@@ -65,7 +65,7 @@ def needs_of(column: NumericColumn, fits: Sequence[str]) -> set[str]:
     """
     unknown = [fit for fit in fits if fit not in FITS]
     if unknown or not fits:
-        reason = f"a fit is one of {', '.join(FITS)}"
+        reason = f"gets fits by name; a fit is one of {', '.join(FITS)}"
         raise InvalidRequestError(parameter=column.name, reason=reason)
     for one, other in (("median", "mean"), ("iqr", "z_fences"), ("z_score", "min_max")):
         if one in fits and other in fits:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics.quality.check import Dimension, State
+from analytics.text_tables import as_block
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +96,9 @@ class ScoreCard:
 
     def __repr__(self) -> str:
         return f"ScoreCard(table={self.table!r}, source={self.source!r}, counts withheld)"
+
+    def _repr_html_(self) -> str:
+        return as_block(repr(self))  # a notebook's file would keep counts of this site's rows
 
     @property
     def is_good(self) -> bool:

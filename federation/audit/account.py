@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
+from analytics.text_tables import as_html
 from federation.audit.asked import Accuracies, asked_of
 from federation.audit.exact_pairs import exact_requests, marks
 from federation.audit.kept_texts import KeptTexts
@@ -80,7 +81,7 @@ class AskedLine:
     request: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Account:
     """All that was asked, and what is left.
 
@@ -101,6 +102,16 @@ class Account:
     texts: tuple[str, ...] = ()
     first_bad: int | None = None
     reason: str = ""
+
+    def __repr__(self) -> str:
+        """Whose ledger, how many requests, whether it holds."""
+        whole = "" if self.first_bad is None else f"; NOT WHOLE from entry {self.first_bad} on"
+        return f"<{type(self).__name__} of {self.owner}: {len(self.lines)} lines{whole}>"
+
+    def _repr_html_(self) -> str:
+        names = ("number", "time", "kind", "analyst", "purpose", "question", "epsilon", "accuracy", "left")
+        rows = [[getattr(line, name) for name in names] for line in self.lines]
+        return as_html(names, rows, [repr(self)])
 
     @property
     def changed(self) -> tuple[AskedLine, ...]:

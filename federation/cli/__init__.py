@@ -11,6 +11,14 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; the entry point of the distribution."""
-    from federation.cli.app import run
+    import sys
 
-    run()
+    try:
+        from federation.cli.app import run
+
+        run()
+    except (
+        KeyboardInterrupt
+    ):  # before a command began or after it ended; a command itself says what it has spent
+        sys.stderr.write("crossward: stopped\n")
+        sys.exit(130)

@@ -10,12 +10,13 @@ import importlib.util
 import json
 import sys
 import traceback
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from federation.cli import audit, dashboard, demo, evaluate, harmonise, ledger, operate, schema, train
+from federation.cli import dashboard, demo, evaluate, harmonise, ledger, operate, schema, train
+from federation.cli.auditing import audit
 from federation.cli.examples import add_examples
 from federation.cli.founding import enrol, found, renew
 from federation.cli.linking import link
@@ -32,9 +33,10 @@ from federation.cli.outcome import (
     without_permission,
 )
 from federation.cli.questions import analyst, count, cube, mine, preflight, quality, stats
+from federation.display.error_text import NO_CONSORTIUM
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class _StoppedError(BaseException):
@@ -64,45 +66,50 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for command in (
-    analyst.query,
-    count.count,
-    analyst.quote,
-    preflight.preflight,
-    analyst.budget,
-    stats.stats,
-    mine.mine,
-    link.link,
-    train.train,
-    evaluate.evaluate,
-    schema.schema,
-    operate.init,
-    found.found,
-    found.invite,
-    found.join,
-    found.collect,
-    found.admit,
-    found.sign,
-    found.begin,
-    enrol.enrol,
-    renew.renew,
-    renew.certify,
-    operate.up,
-    operate.down,
-    operate.doctor,
-    quality.quality,
-    dashboard.dashboard,
-    demo.demo,
-):
-    app.command()(command)
-app.add_typer(cube.app, name="cube")
-app.add_typer(harmonise.app, name="harmonise")
-app.add_typer(operate.site, name="site")
-app.add_typer(operate.dealer, name="dealer")
-app.add_typer(operate.aggregator, name="aggregator")
-app.add_typer(operate.keyholder, name="keyholder")
-app.add_typer(audit.app, name="audit")
-app.add_typer(ledger.app, name="ledger")
+PANELS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
+    "Ask questions": (
+        analyst.query,
+        count.count,
+        stats.stats,
+        mine.mine,
+        link.link,
+        train.train,
+        evaluate.evaluate,
+    ),
+    "Before and after a question": (
+        schema.schema,
+        analyst.quote,
+        preflight.preflight,
+        analyst.budget,
+        quality.quality,
+        operate.doctor,
+        dashboard.dashboard,
+    ),
+    "Try it, and rehearse on one machine": (demo.demo, operate.init, operate.up, operate.down),
+    "Found a consortium over several machines": (
+        found.found,
+        found.invite,
+        found.join,
+        found.collect,
+        found.admit,
+        found.sign,
+        found.begin,
+        enrol.enrol,
+        renew.renew,
+        renew.certify,
+    ),
+}
+for panel, members in PANELS.items():
+    for command in members:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(cube.app, name="cube", rich_help_panel="Ask questions")
+app.add_typer(harmonise.app, name="harmonise", rich_help_panel="Before and after a question")
+app.add_typer(operate.site, name="site", rich_help_panel="Run a node, keep its ledger, audit")
+app.add_typer(operate.dealer, name="dealer", rich_help_panel="Run a node, keep its ledger, audit")
+app.add_typer(operate.aggregator, name="aggregator", rich_help_panel="Run a node, keep its ledger, audit")
+app.add_typer(operate.keyholder, name="keyholder", rich_help_panel="Run a node, keep its ledger, audit")
+app.add_typer(audit.app, name="audit", rich_help_panel="Run a node, keep its ledger, audit")
+app.add_typer(ledger.app, name="ledger", rich_help_panel="Run a node, keep its ledger, audit")
 add_examples(app)
 
 
@@ -205,6 +212,8 @@ def _end_usage(error: Any) -> NoReturn:
     from typer.rich_utils import rich_format_error
 
     rich_format_error(error)
+    if "--consortium" in str(error.format_message()):
+        sys.stderr.write(f"crossward: {NO_CONSORTIUM}\n")
     sys.exit(getattr(error, "exit_code", USAGE))
 
 

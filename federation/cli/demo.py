@@ -11,9 +11,11 @@ from typing import Annotated
 import typer
 
 from federation.cli.options import check_writable
-from federation.cli.outcome import UsageError
+from federation.cli.outcome import FAILED, UsageError
+from federation.cli.reporting import is_document, note, reported, say
 
 
+@reported("demo")
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for page, data and ledgers.")] = Path("demo-out"),
 ) -> None:
@@ -26,4 +28,10 @@ def demo(
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
     for name in ("report.html", "demo.json"):
         check_writable(out / name)
-    raise typer.Exit(main(out))
+    code = main(out, quiet=is_document())
+    for name in ("report.html", "demo.json"):
+        note(files=out / name)
+    if is_document():
+        say(f"the page is {out / 'report.html'}")
+    if code:
+        raise typer.Exit(FAILED)

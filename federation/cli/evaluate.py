@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     AsJson,
     ConsortiumFile,
@@ -19,6 +20,7 @@ from federation.cli.options import (
     positive_decimal,
     print_json,
 )
+from federation.cli.progress import training_progress
 
 if TYPE_CHECKING:
     from federation.training.evaluation import Evaluation
@@ -27,8 +29,14 @@ if TYPE_CHECKING:
 def evaluate(  # noqa: PLR0913, PLR0917 - every one an option of its own
     model: Annotated[Path, typer.Argument(help="A model that crossward train wrote.")],
     consortium: ConsortiumFile,
-    table: Annotated[str, typer.Option("--table", help="A table with the model's features.")],
-    target: Annotated[str, typer.Option("--target", help="The column with the truth.")],
+    table: Annotated[
+        str,
+        typer.Option("--table", help="A table with the model's features.", autocompletion=completion.tables),
+    ],
+    target: Annotated[
+        str,
+        typer.Option("--target", help="The column with the truth.", autocompletion=completion.columns),
+    ],
     epsilon: Annotated[str, typer.Option("--epsilon", help="What it costs, once for all metrics.")],
     metric: Annotated[
         list[str] | None,
@@ -46,7 +54,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - every one an option of its own
     from federation.training.model_file import load_model
 
     trained, price = load_model(model), positive_decimal(epsilon, name="epsilon")
-    with open_session(consortium, identity) as session:
+    with open_session(consortium, identity) as session, training_progress():
         found = session.evaluate(
             trained, table=table, target=target, epsilon=price, metrics=metric, purpose=purpose
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     PURPOSE,
     AsJson,
@@ -24,6 +25,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import FAILED, UsageError
+from federation.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from analytics.sources.preparation.run import Prepared
@@ -64,7 +66,10 @@ def check(
 def fit(
     fits: Annotated[
         list[str],
-        typer.Argument(help="COLUMN=FIT, or COLUMN=FIT,FIT: median, mean, iqr, z_fences, z_score, min_max."),
+        typer.Argument(
+            help="COLUMN=FIT, or COLUMN=FIT,FIT: median, mean, iqr, z_fences, z_score, min_max.",
+            autocompletion=completion.fits,
+        ),
     ],
     consortium: ConsortiumFile,
     epsilon: Annotated[str, typer.Option("--epsilon", help="For all constants together.")],
@@ -75,6 +80,7 @@ def fit(
     ] = None,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Release public constants over all sites (medians, fences, scales) and write them into mappings."""
     from analytics.harmonise.constants import check_mapping_takes, written
@@ -98,13 +104,16 @@ def fit(
         where = only_table(session.consortium, table)
         price = positive_decimal(epsilon, name="epsilon")
         try:
-            fit_constants(session, where, asked, epsilon=price, purpose=purpose, into=done)
+            with progress_of(session, lambda: f"release {len(done.releases) + 1} of {done.n_releases}: "):
+                fit_constants(session, where, asked, epsilon=price, purpose=purpose, into=done)
         finally:
             for line in done.releases:
                 typer.echo(f"released {line}", err=True)
+            if as_json and done.releases:
+                print_json({"constants": done.constants, "releases": done.releases})
             for path in (mapping or []) if done.constants else []:
                 path.write_text(written(path.read_text("utf-8"), done.constants), "utf-8")
-            if done.constants:
+            if done.constants and not as_json:
                 typer.echo(written("", done.constants).rstrip())
 
 

@@ -14,6 +14,7 @@ import typer
 from federation.cli.amending import amend_agreement, amend_roles, amend_tables, amendments, site_amendments
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import UsageError
+from federation.cli.reporting import note, reported, say
 
 app = typer.Typer(help="Maintain a site's ledger; needs the site's own file.", no_args_is_help=True)
 SiteFile = Annotated[Path, typer.Argument(help="The site file.")]
@@ -45,6 +46,7 @@ def show(site: SiteFile, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@reported("ledger export")
 def export(
     site: SiteFile,
     out: Annotated[
@@ -59,10 +61,12 @@ def export(
         number = export_ledger(load_site(site), out)
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
-    typer.echo(f"wrote {number} entries to {out}")
+    note(files=out, entries=number)
+    say(f"wrote {number} entries to {out}")
 
 
 @app.command()
+@reported("ledger archive")
 def archive(
     site: SiteFile,
     into: Annotated[Path, typer.Option("--into", help="The archive, a new file; keep it.")],
@@ -78,13 +82,13 @@ def archive(
         begins = archive_ledger(load_site(site), into, older_than=int(time.time()) - older_than * DAY_S)
     except OSError as error:
         raise UsageError(reason=f"cannot write {into}: {error.strerror}") from error
-    typer.echo(f"wrote {into}: everything up to now; the ledger begins at entry {begins} from here on")
-    typer.echo(
-        "Keep the archive: a site that lags behind needs it, and an audit of the whole ledger reads it too"
-    )
+    note(files=into, begins=begins)
+    say(f"wrote {into}: everything up to now; the ledger begins at entry {begins} from here on")
+    say("Keep the archive: a site that lags behind needs it, and an audit of the whole ledger reads it too")
 
 
 @app.command("catch-up")
+@reported("ledger catch-up")
 def catch_up(
     site: SiteFile,
     source: Annotated[Path, typer.Argument(help="Another site's archive or export; each entry is verified.")],
@@ -94,4 +98,5 @@ def catch_up(
     from federation.node.ledger.maintenance import take_over
 
     number = take_over(load_site(site), source)
-    typer.echo(f"added {number} entries" if number else "the file holds no new entry")
+    note(entries=number)
+    say(f"added {number} entries" if number else "the file holds no new entry")

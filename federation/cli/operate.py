@@ -21,6 +21,7 @@ from federation.cli.options import (
     read_view,
 )
 from federation.cli.outcome import FAILED, UsageError
+from federation.cli.reporting import note, print_now, reported, say
 from federation.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ aggregator = typer.Typer(help="Run the aggregator of encrypted updates.", no_arg
 keyholder = typer.Typer(help="Run the key holder, which decrypts sums.", no_args_is_help=True)
 
 
+@reported("init")
 def init(
     folder: Annotated[Path, typer.Argument(help="A new folder for the consortium.")],
     sites: Annotated[
@@ -78,15 +80,16 @@ def init(
         sites=files,
         table=table,
         has_dealer=not without_dealer,
-        tell=typer.echo,
+        tell=say,
         settings=read_settings(formats or [], list(files)),
         views=_read_views(views or [], list(files)),
     )
-    typer.echo(f"made {places.consortium}: a rehearsal, with every member's key on this one machine;")
-    typer.echo("over several machines each member makes its own key: crossward found, crossward join")
-    typer.echo("Next: read it, correct the guessed columns and remove their guessed = true,")
-    typer.echo("correct the keys that the line guessed = [...] names and delete that line;")
-    typer.echo(f"then crossward up {folder}")
+    note(files=places.consortium)
+    say(f"made {places.consortium}: a rehearsal, with every member's key on this one machine;")
+    say("over several machines each member makes its own key: crossward found, crossward join")
+    say("Next: read it, correct the guessed columns and remove their guessed = true,")
+    say("correct the keys that the line guessed = [...] names and delete that line;")
+    say(f"then crossward up {folder}")
 
 
 def _read_views(texts: list[str], sites: list[str]) -> dict[str, str]:
@@ -104,6 +107,7 @@ def _read_views(texts: list[str], sites: list[str]) -> dict[str, str]:
     return common | own
 
 
+@reported("up")
 def up(
     folder: Annotated[Path, typer.Argument(help="The consortium's folder.")],
     detach: Annotated[bool, typer.Option("--detach", help="Leave the nodes running.")] = False,
@@ -116,15 +120,17 @@ def up(
     _warn_of_guesses(folders)
     _say_corrections(folders)
     nodes = Launcher(folders, detach=detach)
+    note(nodes=dict(nodes.pids))
     for name, pid in sorted(nodes.pids.items()):
-        typer.echo(f"{name} runs as process {pid}")
+        say(f"{name} runs as process {pid}")
     if detach:
-        typer.echo(f"stop them with crossward down {folder}")
+        say(f"stop them with crossward down {folder}")
         return
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    typer.echo("Ctrl-C stops them")
+    say("Ctrl-C stops them")
+    print_now()
     try:
         while not stop.wait(0.5) and nodes.is_running:
             pass
@@ -158,12 +164,13 @@ def _say_corrections(folders: Folders) -> None:
         if step is not None:
             said |= dict.fromkeys(step.changes or ("this machine has no copy of the earlier one",))
     if said:
-        typer.echo("the consortium file was corrected before the first charge; the sites begin a new ledger")
-        typer.echo("and keep the earlier one beside it:")
+        say("the consortium file was corrected before the first charge; the sites begin a new ledger")
+        say("and keep the earlier one beside it:")
     for line in said:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
 
 
+@reported("down")
 def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")]) -> None:
     """Stop every node of a folder."""
     from federation.consortium.folders import Folders
@@ -173,10 +180,12 @@ def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")
     if not folders.consortium.is_file() and not folders.pids.is_dir():
         raise ConfigError(mistakes=[f"{folders.root} holds no consortium, so no node of one runs there"])
     ran = stop_nodes(folders)
-    typer.echo("stopped" if ran else "no node runs there")
+    note(stopped=bool(ran))
+    say("stopped" if ran else "no node runs there")
 
 
 @site.command("serve")
+@reported("site serve")
 def site_serve(path: Annotated[Path, typer.Argument(help="The site file.")]) -> None:
     """Run one site until Ctrl-C."""
     from federation.node.site_process import serve_site
@@ -185,18 +194,21 @@ def site_serve(path: Annotated[Path, typer.Argument(help="The site file.")]) -> 
 
 
 @dealer.command("serve")
+@reported("dealer serve")
 def dealer_serve(path: Annotated[Path, typer.Argument(help="The dealer's file.")]) -> None:
     """Run the dealer until Ctrl-C."""
     _serve_helper("dealer", path)
 
 
 @aggregator.command("serve")
+@reported("aggregator serve")
 def aggregator_serve(path: Annotated[Path, typer.Argument(help="The aggregator's file.")]) -> None:
     """Run the aggregator until Ctrl-C."""
     _serve_helper("aggregator", path)
 
 
 @keyholder.command("serve")
+@reported("keyholder serve")
 def keyholder_serve(
     path: Annotated[
         Path, typer.Argument(help="The key holder's file; the private Paillier key lies beside its identity.")
@@ -215,7 +227,9 @@ def _serve_helper(role: str, path: Path) -> None:
 
 
 def _say_ready() -> None:
-    typer.echo("ready")
+    note(ready=True)
+    say("ready")
+    print_now()
 
 
 def _stop_on_signals() -> threading.Event:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from federation.cli import completion
 from federation.cli.outcome import FAILED, UsageError
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import InvalidCostError
@@ -89,7 +90,12 @@ Sampling = Annotated[
     ),
 ]
 TableName = Annotated[
-    str | None, typer.Option("--table", help="A table of the schema; needed where there are several.")
+    str | None,
+    typer.Option(
+        "--table",
+        help="A table of the schema; needed where there are several.",
+        autocompletion=completion.tables,
+    ),
 ]
 QuestionFile = Annotated[
     Path | None, typer.Option("-f", "--file", help="Read the question from this file; - for standard input.")

@@ -16,6 +16,7 @@ import typer
 
 from federation.cli.options import AsJson, ConsortiumFile, IdentityFile, open_session, print_json
 from federation.cli.outcome import OURS, REFUSED, printable, sentence
+from federation.cli.progress import training_progress
 from federation.cli.questions.gate import Require, RequireEpsilon, read_gate
 from federation.cli.questions.output_file import output_file
 
@@ -72,7 +73,8 @@ def train(  # noqa: PLR0913, PLR0917 - every one an option of its own
         with nullcontext() if out is None else output_file(out) as place:
             if gate is not None:
                 gate.check(session, loaded.purpose, loaded.table)
-            outcome = _trained(session, loaded, checkpoint, resume, None if as_json else _tell)
+            with training_progress(None if as_json else _tell) as tell:
+                outcome = _trained(session, loaded, checkpoint, resume, tell)
             _hand_over(outcome, loaded, place, as_json=as_json)
     if not outcome.is_whole:
         typer.echo(f"crossward: the training was cut short: {_why(outcome)}", err=True)
@@ -160,12 +162,5 @@ def _words(value: object) -> str:
 
 
 def _tell(progress: Progress) -> None:
-    """Print one line for each attempt, on standard error."""
-    loss = "" if progress.loss is None else f"  loss {progress.loss:.4f}"
-    epsilon = "" if progress.epsilon is None else f"  epsilon {progress.epsilon:.4f}"
-    lost = f"  lost {', '.join(progress.lost)}" if progress.lost else ""
-    typer.echo(
-        f"round {progress.round_number} of {progress.rounds}{loss}{epsilon}  {progress.bytes_sent} bytes  "
-        f"{progress.left_s:.0f} s left{lost}",
-        err=True,
-    )
+    """Print one line for each attempt, on standard error, where that is no terminal."""
+    typer.echo(f"{progress.text()}  {progress.left_s:.0f} s left", err=True)

@@ -33,10 +33,12 @@ class Fitted:
     Attributes:
         constants: by column, the keys of its mapping.
         releases: a sentence for each release that was paid for.
+        n_releases: how many there will be.
     """
 
     constants: Constants = field(default_factory=dict)
     releases: list[str] = field(default_factory=list)
+    n_releases: int = 0
 
 
 def fit_constants(
@@ -69,6 +71,7 @@ def fit_constants(
     columns = {name: _column(session, table, name) for name in fits}
     needs = {name: needs_of(columns[name], fits[name]) for name in fits}
     n_releases = sum(map(len, needs.values()))
+    done.n_releases = n_releases
     part = epsilon / n_releases if n_releases else epsilon
     for name, own in needs.items():
         found = Released()

@@ -22,6 +22,7 @@ from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism
 from federation.client.described import Described
 from federation.client.kept.kept_answers import KeptAnswers
 from federation.client.linking.links import Links
+from federation.client.progress import Telling
 from federation.client.questions.by_accuracy import goal_if_any, promise
 from federation.client.questions.cubes import Cubes
 from federation.client.questions.named_statistic import PURPOSE, NamedStatistic
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
     from analytics.statistics.base import Answer
+    from federation.client.progress import Stage
     from federation.client.spending import Spending
     from federation.consortium.consortium_file import Consortium
     from federation.identity.certificates import Identity
@@ -82,7 +84,10 @@ class Session(Described, Links, Trains, Cubes, Administered, Quoting, Preflights
     Attributes:
         consortium: the agreement, restricted to the sites that this session knows as members.
         analyst: name of the analyst.
+        on_progress: called with each stage of a question, from the thread that asks; None: nothing is shown.
     """
+
+    on_progress: Callable[[Stage], None] | None = None
 
     def __init__(self, *, consortium: Consortium, identity: Identity, network: Network) -> None:
         """Take the parts that ``federation.connect`` and ``federation.local`` create."""
@@ -393,12 +398,20 @@ class Session(Described, Links, Trains, Cubes, Administered, Quoting, Preflights
         """Have it charged and run in one visit; return every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         names = self.consortium.names
-        with noting_what_is_spent() as spending, self._queue.own(), self._pool.question(names) as exchange:
+        secrecy = self._trust(planned.work)
+        telling = Telling(self.on_progress, self._run_s)
+        with (
+            telling.until_answered(planned, secrecy, len(names)),
+            noting_what_is_spent() as spending,
+            self._queue.own(),
+            self._pool.question(names) as exchange,
+        ):
             marks = list[float]()
 
             def visit() -> tuple[Charged, list[Share]]:
                 marks[:] = [time.monotonic()]
                 visit, charged = self._charged(exchange, ask, spending)
+                telling.charged(charged.entry)
                 marks.append(time.monotonic())
                 return charged, visit.shares(charged, run_s=self._run_s + planned.work.seconds())
 
@@ -408,7 +421,7 @@ class Session(Described, Links, Trains, Cubes, Administered, Quoting, Preflights
         receipt = make_receipt(
             planned,
             Entry.from_bytes(charged.entry),
-            secrecy=self._trust(planned.work),
+            secrecy=secrecy,
             seconds=dict(zip(("charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from federation.client.checkpoint_file import new_checkpoint, read, write
+from federation.client.progress import observer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +60,7 @@ class Trains:
 
         Args:
             task: the model, its data and its budget.
-            on_progress: called after each attempt.
+            on_progress: called after each attempt; default: as ``%load_ext crossward.notebook`` has set it.
             checkpoint: a new file, written whenever an attempt was charged or opened; ``resume`` goes on from it.
 
         Returns:
@@ -73,7 +74,9 @@ class Trains:
         """
         place = None if checkpoint is None else new_checkpoint(checkpoint)
         training = self._among_members(lambda: self._training(task).asked())
-        return training.go(on_progress, None if place is None else lambda data: write(place, data))
+        return training.go(
+            observer_of(on_progress), None if place is None else lambda data: write(place, data)
+        )
 
     def resume(
         self,
@@ -104,7 +107,7 @@ class Trains:
         place = Path(checkpoint)
         earlier = Checkpoint.from_bytes(read(place), self._identity)
         training = self._among_members(lambda: self._training(task, earlier).asked())
-        return training.go(on_progress, lambda data: write(place, data))
+        return training.go(observer_of(on_progress), lambda data: write(place, data))
 
     def evaluate(
         self,

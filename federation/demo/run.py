@@ -64,16 +64,17 @@ SITES_NOTE: Final = (
 )
 
 
-def main(out: Path) -> int:
+def main(out: Path, *, quiet: bool = False) -> int:
     """Run the demo.
 
     Args:
         out: folder for the page, the JSON file and the sites' ledgers; made where it is missing.
+        quiet: print on standard error.
 
     Returns:
         The exit code: 1 if the joint answers differ from the pooled ones or a ledger does not hold.
     """
-    console, results, began = Console(), DemoResults(), time.monotonic()
+    console, results, began = Console(stderr=quiet), DemoResults(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     folders = found_consortium(out / "consortium")
     console.print(f"[bold]Four hospitals, one question.[/] Keys and certificates are in {folders.root}")

@@ -7,6 +7,8 @@ See instead: exit codes (``federation.cli.outcome``).
 
 from __future__ import annotations
 
+from typing import Final
+
 from federation.errors import (
     ApprovalMissingError,
     ConfigError,
@@ -17,11 +19,19 @@ from federation.errors import (
 from privacy_accounting.errors import BudgetExceededError
 from smpc.errors import PartyLostError
 
+NO_CONSORTIUM: Final = (
+    "-c takes the consortium's folder, as crossward init, found or join made it, or the file consortium.toml in it; "
+    "CROSSWARD_CONSORTIUM stands for -c"
+)
+
 
 def sentence(error: BaseException) -> str:
     """Return the text of an error for a person."""
     if isinstance(error, ConfigError):
-        return "\n".join(map(printable, error.mistakes))
+        lines = [printable(mistake) for mistake in error.mistakes]
+        if len(lines) == 1 and lines[0].startswith("cannot read ") and "consortium.toml: No such" in lines[0]:
+            lines.append(NO_CONSORTIUM)
+        return "\n".join(lines)
     return printable(f"{error}{charged_before(error) or _hint(error)}")
 
 
@@ -40,7 +50,10 @@ def _hint(error: BaseException) -> str:
     if isinstance(error, BudgetExceededError):
         return "; nothing was spent"
     if isinstance(error, SiteUnavailableError):
-        return "; nothing was spent. Ask its administrator, or run crossward doctor"
+        return (
+            "; nothing was spent. Start it (of a rehearsal: crossward up FOLDER), ask its administrator, or see what "
+            "crossward doctor says"
+        )
     if isinstance(error, PartyLostError):
         return "; if the ledger shows the charge, it is spent. Run crossward doctor, then ask again"
     if isinstance(error, RequestRejectedError):

@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from federation.errors import FederationError, PolicyRefusedError, SiteUnavailableError
+from federation.errors import FederationError, ForkedSessionError, PolicyRefusedError, SiteUnavailableError
 from federation.protocol.error_codes import from_wire
 from federation.protocol.exchange import checked, expect, poll, receive, send
 from federation.protocol.messages import Ack, Failed, Withdraw
@@ -169,19 +169,17 @@ class ChannelPool:
         """Refuse use in a forked process, which lacks the threads of the pool.
 
         Raises:
-            FederationError: the session was opened in another process.
+            ForkedSessionError: the session was opened in another process.
         """
         if not self.is_of_this_process:
-            raise FederationError(
-                "the session was opened in another process, and a fork cannot use it: open a session in this process"
-            )
+            raise ForkedSessionError
 
     @contextmanager
     def question(self, names: Sequence[str]) -> Iterator[Exchange]:
         """Lend one channel to each of the named nodes.
 
         Raises:
-            FederationError: the session is closed, or was opened in another process.
+            FederationError: the session is closed, or was opened in another process (ForkedSessionError).
             SiteUnavailableError: a node cannot be reached.
         """
         self.check_process()

@@ -30,6 +30,7 @@ from federation.training.models.registry import MODELS
 from federation.training.optimizer import floats_of
 from federation.training.options import read_options
 from federation.training.scores import accuracy, determination, deviance_explained
+from federation.training.shown import model_html
 from federation.training.strategies.registry import DEFAULT_STRATEGY
 from federation.training.task import PAILLIER, TrainingTask, declared_options, default_rate
 
@@ -119,6 +120,9 @@ class FederatedModel:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+    def _repr_html_(self) -> str:
+        return model_html(repr(self), self.summary() if hasattr(self, "n_iter_") else None)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for copies and other processes: all but ``outcome_``, which holds the plan of the run."""

@@ -27,6 +27,7 @@ from federation.training.models.registry import MODELS
 from federation.training.models.residual_sums import scale_of_rows
 from federation.training.models.score_histogram import N_BINS
 from federation.training.rounds.round_plan import GRID
+from federation.training.shown import metrics_html
 from federation.training.task import TrainingTask
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Evaluation:
     classes: tuple[Any, ...]
     epsilon: float | None
     outcome: Outcome = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return metrics_html(self.metrics, self.noise_errors, self.epsilon)
 
     def roc(self) -> Floats:
         """Return the points of the joint ROC curve, shape ``(21, 2)``: false and true positive rates.

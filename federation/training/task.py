@@ -358,6 +358,6 @@ def _sentences(error: ValidationError) -> list[str]:
     found = []
     for item in error.errors(include_url=False, include_input=False):
         where = ".".join(str(part) for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
+        text = "must be given" if item["type"] == "missing" else item["msg"].removeprefix("Value error, ")
         found += [f"{where}: {text}"] if where else text.split("; ")
     return found

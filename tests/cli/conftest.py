@@ -1,17 +1,24 @@
 import contextlib
+import functools
 import io
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
+from typer.main import get_command
 
-from federation.cli.app import run
+from federation.cli.app import app, run
 from federation.processes.launcher import Launcher
 from federation.setup.create import create_consortium
 from tests.setup.setup_world import make_sites, make_terms
+from tools import json_schemas
 
+ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = """
 [tables.visits]
 privacy_unit = "row"
@@ -44,7 +51,40 @@ def crossward(*arguments):
             run([str(argument) for argument in arguments])
         except SystemExit as end:
             code = end.code or 0
+    check_document([str(argument) for argument in arguments], out.getvalue())
     return Ran(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+@functools.cache
+def _validator(section):
+    return Draft202012Validator(json_schemas.schemas()[section])
+
+
+@functools.cache
+def _commands():
+    return get_command(app)
+
+
+def section(arguments):
+    """The section of docs/reference/json.md that a command line prints."""
+    group, words = _commands(), []
+    for argument in arguments:
+        if argument.startswith("-") or argument not in getattr(group, "commands", {}):
+            break
+        words.append(argument)
+        group = group.commands[argument]
+    options = {argument.split("=")[0] for argument in arguments}
+    if words == ["stats"] and (len(arguments) == 2 or "--list" in options):
+        options.add("--list")
+    return json_schemas.section_of(words, options)
+
+
+def check_document(arguments, out):
+    """Every document that any test prints with --json fits its schema."""
+    if "--json" not in arguments or not out.strip():
+        return
+    found = list(_validator(section(arguments)).iter_errors(json.loads(out)))
+    assert not found, (arguments[:2], [f"{list(each.path)}: {each.message[:300]}" for each in found[:3]])
 
 
 def spawned(*arguments, **changes):

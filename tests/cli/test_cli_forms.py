@@ -146,7 +146,7 @@ def test_cli_a_statistic_opens_alone(session):
     ("arguments", "said"),
     [
         (["nonsense", "--exact"], "must be one of anova, brier, calibration, chi_square"),
-        (["chi_square", "a=sex", "--exact"], "b is missing"),
+        (["chi_square", "a=sex", "--exact"], "b must be given"),
         (["chi_square", "a=sex", "a=sex", "--exact"], "each name once"),
         (["chi_square", "sex", "--exact"], "NAME=VALUE"),
         (["chi_square", "a=sex", "b=disease", "exact=true", "--exact"], "NAME=VALUE"),

@@ -48,7 +48,7 @@ def test_cli_errors_state_whose_rule_it_is_and_the_remedy():
     assert sentence(BUDGET).startswith("the query budget of p refuses: requested 3.0000, spent 1.0000")
     assert "epsilon 0.7 still fits; nothing was spent" in sentence(BUDGET)
     assert "that site's own file" in sentence(federation.PolicyRefusedError(site="a", rule="r"))
-    assert "Ask its administrator" in sentence(federation.SiteUnavailableError(site="a"))
+    assert "ask its administrator" in sentence(federation.SiteUnavailableError(site="a"))
     assert sentence(federation.ConfigError(mistakes=["one", "two"])) == "one\ntwo"
 
 

@@ -95,3 +95,40 @@ def test_output_escapes_what_the_terminal_cannot_write(files, encoding):
     assert done.returncode == 0, done.stderr
     assert b"\\u4e00" in done.stdout
     assert b"\\u4e01" in done.stderr
+
+
+# -- what to do next -------------------------------------------------------------------------------------------------------
+
+
+def test_cli_without_a_consortium_file_what_to_give_is_said(tmp_path):
+    for words in (("budget",), ("budget", "-c", tmp_path)):
+        ran = crossward(*words)
+        assert ran.code in {1, 2}
+        assert "-c takes the consortium's folder, as crossward init, found or join made it" in ran.err
+    assert "-c takes" not in crossward("budget", "-c", tmp_path / "other.toml").err
+
+
+def test_cli_a_statistic_that_lacks_an_argument_says_all_that_it_takes(tmp_path):
+    ran = crossward("stats", "-c", tmp_path, "chi_square", "a=sex", "--exact")
+    assert (ran.code, ran.out) == (2, "")
+    assert "b must be given; chi_square takes a=... b=..." in ran.err
+    assert "cannot read" in crossward("stats", "-c", tmp_path, "glm", "formula=a ~ b", "--exact").err
+
+
+def test_cli_a_task_file_without_its_keys_says_which(tmp_path):
+    (tmp_path / "task.toml").write_text('model = "logistic_regression"\n')
+    ran = crossward("train", tmp_path / "task.toml", "-c", tmp_path)
+    assert "features: must be given" in ran.err
+
+
+def test_cli_every_command_has_its_place_in_the_help():
+    shown = crossward("--help").out
+    for panel in (
+        "Ask questions",
+        "Before and after a question",
+        "Try it",
+        "Found a consortium",
+        "Run a node",
+    ):
+        assert f" {panel}" in shown
+    assert " Commands " not in shown

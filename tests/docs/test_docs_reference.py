@@ -166,6 +166,9 @@ def test_every_json_field_is_on_its_page(session):
         assert {each.name for each in dataclasses.fields(report)} <= listed, name
     task = crossward.TrainingTask(table="patients", features=["age"], target="smoker", epsilon=1)
     listed = set(re.findall(r"^\| `(\w+)`", sections["train --explain"], re.MULTILINE))
-    assert set(session.plan_training(task).to_dict()) | {"fits", "notice", "warning"} == listed
+    assert (
+        set(session.plan_training(task).to_dict()) | {"fits", "notice", "warning", "sites_in_an_attempt"}
+        == listed
+    )
     error = json.loads(command("nonsense", "--json").err)["error"]
     assert set(error) == set(re.findall(r"^\| `error\.(\w+)`", sections["errors"], re.MULTILINE))

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from federation.cli.amending.amendments import Out, SiteFile, write_amendment
+from federation.cli.reporting import reported
 
 TermsFile = Annotated[
     Path,
@@ -18,6 +19,7 @@ TermsFile = Annotated[
 ]
 
 
+@reported("ledger propose change-agreement")
 def change_agreement(site: SiteFile, out: Out, terms: TermsFile) -> None:
     """Add columns, tables, categories, bins or wider bounds, or change the minimum cell or policy floor."""
     from federation.consortium.agreement_terms import terms_of_document

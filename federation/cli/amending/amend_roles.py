@@ -13,6 +13,7 @@ import typer
 from federation.cli.amending.amendments import Out, SiteFile, write_amendment
 from federation.cli.options import positive_decimal
 from federation.cli.outcome import UsageError
+from federation.cli.reporting import reported
 
 if TYPE_CHECKING:
     from federation.consortium.amending.amendments import Amendment
@@ -26,6 +27,7 @@ Certificate = Annotated[
 ]
 
 
+@reported("ledger propose add-member")
 def add_member(
     site: SiteFile,
     out: Out,
@@ -53,6 +55,7 @@ def add_member(
     _propose(site, out, change)
 
 
+@reported("ledger propose remove-member")
 def remove_member(
     site: SiteFile,
     out: Out,
@@ -69,6 +72,7 @@ def remove_member(
     _propose(site, out, RoleChange(change="remove", role=role, name=name, key=""))
 
 
+@reported("ledger propose renew-member")
 def renew_member(site: SiteFile, out: Out, certificate: Certificate) -> None:
     """Renew the key of an analyst, an auditor or a helper, who has made it with crossward renew."""
     from privacy_accounting.ledger.changes.role_change import ROLES, RoleChange

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation.cli.amending.amendments import Out, SiteFile, write_amendment
+from federation.cli.reporting import reported
 
 if TYPE_CHECKING:
     from federation.consortium.amending.amendments import Amendment
     from privacy_accounting.ledger.state import ChainState
 
 
+@reported("ledger propose table-version")
 def table_version(
     site: SiteFile,
     out: Out,

@@ -21,6 +21,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import UsageError
+from federation.cli.reporting import note, reported, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ Out = Annotated[Path, typer.Option("--out", help="The amendment, a new file.")]
 
 
 @propose.command("raise-budget")
+@reported("ledger propose raise-budget")
 def raise_budget(
     site: SiteFile,
     out: Out,
@@ -52,6 +54,7 @@ def raise_budget(
 
 @propose.command("change-order")
 @propose.command("move-order", hidden=True)
+@reported("ledger propose change-order")
 def change_order(
     site: SiteFile,
     out: Out,
@@ -68,6 +71,7 @@ def change_order(
 
 @propose.command("transfer-sequencer")
 @propose.command("hand-over", hidden=True)
+@reported("ledger propose transfer-sequencer")
 def transfer_sequencer(
     site: SiteFile,
     out: Out,
@@ -81,6 +85,7 @@ def transfer_sequencer(
 
 @propose.command("remove-site")
 @propose.command("leave-out", hidden=True)
+@reported("ledger propose remove-site")
 def remove_site(
     site: SiteFile,
     out: Out,
@@ -96,6 +101,7 @@ def remove_site(
 
 
 @propose.command("renew-site")
+@reported("ledger propose renew-site")
 def renew_site(
     site: SiteFile,
     out: Out,
@@ -115,6 +121,7 @@ def renew_site(
 
 
 @propose.command("correct-clock")
+@reported("ledger propose correct-clock")
 def correct_clock(site: SiteFile, out: Out) -> None:
     """Give up the date of the last entry after all clocks were ahead; set the clocks right first."""
     from federation.consortium.amending.amendments import correct_clock as amendment_of
@@ -152,14 +159,16 @@ def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendmen
             stream.write(amendment.to_bytes())
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
-    typer.echo(f"amendment {amendment.digest[:16]}: {amendment.text()} ({amendment.now(state)})")
+    note(files=out, amendment=amendment.digest, text=amendment.text())
+    say(f"amendment {amendment.digest[:16]}: {amendment.text()} ({amendment.now(state)})")
     for line in follows:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
     too = ", the new one too" if amendment.site is not None else ""
-    typer.echo(f"Next, at every site{too}: crossward ledger approve SITE.toml {out.name}")
-    typer.echo(f"then, once: crossward ledger apply {out.name} -c consortium.toml")
+    say(f"Next, at every site{too}: crossward ledger approve SITE.toml {out.name}")
+    say(f"then, once: crossward ledger apply {out.name} -c consortium.toml")
 
 
+@reported("ledger approve")
 def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     """Approve an amendment at this site: the site's node may sign exactly this, once."""
     from federation.consortium.amending.administrator_approvals import Approvals
@@ -189,17 +198,15 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     if wanted.renews and wanted.site is None:
         check_holds_key(config, *wanted.renews)
     Approvals(config.consents).agree(wanted)
-    typer.echo(
-        f"{config.file.site} approves amendment {wanted.digest[:16]}: {wanted.text()} ({wanted.now(state)})"
-    )
+    note(site=config.file.site, amendment=wanted.digest, text=wanted.text())
+    say(f"{config.file.site} approves amendment {wanted.digest[:16]}: {wanted.text()} ({wanted.now(state)})")
     for line in follows:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
     if wanted.site is not None and state.members().sequencer == config.file.site:
-        typer.echo(
-            f"Next: restart the node of {config.file.site}, the sequencer, so that it connects to the site"
-        )
+        say(f"Next: restart the node of {config.file.site}, the sequencer, so that it connects to the site")
 
 
+@reported("ledger revoke")
 def revoke(site: SiteFile, amendment: AmendmentFile) -> None:
     """Withdraw this site's approval, as long as the amendment is not in the ledger."""
     from federation.consortium.amending.administrator_approvals import Approvals
@@ -207,8 +214,9 @@ def revoke(site: SiteFile, amendment: AmendmentFile) -> None:
 
     config, wanted = load_site(site), _read(amendment)
     was_approved = Approvals(config.consents).revoke(wanted)
+    note(site=config.file.site, amendment=wanted.digest, was_approved=was_approved)
     what = "withdraws its approval of" if was_approved else "had not approved"
-    typer.echo(f"{config.file.site} {what} amendment {wanted.digest[:16]}")
+    say(f"{config.file.site} {what} amendment {wanted.digest[:16]}")
 
 
 def apply(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation.cli.amending.amendments import Out, SiteFile, write_amendment
+from federation.cli.reporting import reported
 
 if TYPE_CHECKING:
     from federation.consortium.admission.admissions import Admitted
@@ -26,6 +27,7 @@ def add_to(propose: typer.Typer) -> None:
     propose.command("replace-site")(replace_site)
 
 
+@reported("ledger propose add-site")
 def add_site(site: SiteFile, out: Out, admission: AdmissionFile) -> None:
     """Add a site after the first charge, which crossward join and admit have prepared."""
     from federation.consortium.amending.amendments import add_site as amendment_of
@@ -34,6 +36,7 @@ def add_site(site: SiteFile, out: Out, admission: AdmissionFile) -> None:
     write_amendment(site, out, lambda state: amendment_of(state, admitted.name, admitted.member))
 
 
+@reported("ledger propose replace-site")
 def replace_site(site: SiteFile, out: Out, admission: AdmissionFile) -> None:
     """Let a site go on with a new machine and key, where its key is lost."""
     from federation.consortium.amending.amendments import replace_site as amendment_of

@@ -15,6 +15,7 @@ import typer
 
 from federation.cli.options import read_view
 from federation.cli.outcome import UsageError, printable
+from federation.cli.reporting import is_document, note, reported, say
 from federation.consortium.file_format.file_types import address_mistake
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ Wait = Annotated[
 ENGINES = ("crypten", "numpy")
 
 
+@reported("found")
 def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameters
     folder: Annotated[Path, typer.Argument(help="A new folder for the founder.")],
     site: Annotated[str, typer.Option("--site", help="The founder's own site.")],
@@ -99,15 +101,17 @@ def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameter
         direct=direct or "",
     )
     invitations = founding.found(folder, plan)
-    typer.echo(f"founded {name} in {folder}; the authority's key is in {folder / 'authority'}")
+    say(f"founded {name} in {folder}; the authority's key is in {folder / 'authority'}")
     for path in invitations:
-        typer.echo(f"send {path} to {path.stem}")
-    typer.echo(f"Next: correct what is guessed in {folder / 'terms.toml'} and remove the marks;")
+        say(f"send {path} to {path.stem}")
+        note(files=path)
+    say(f"Next: correct what is guessed in {folder / 'terms.toml'} and remove the marks;")
     if direct:
-        typer.echo(f"take answers that come directly: crossward collect {folder}")
-    typer.echo(f"then, with the answers and the words of each: crossward admit {folder} ANSWER.json ...")
+        say(f"take answers that come directly: crossward collect {folder}")
+    say(f"then, with the answers and the words of each: crossward admit {folder} ANSWER.json ...")
 
 
+@reported("invite")
 def invite(
     folder: Folder,
     member: Annotated[str, typer.Argument(help="NAME or NAME:ROLE.")],
@@ -122,9 +126,11 @@ def invite(
 
     name, role = _member(member)
     path = founding.invite(folder, name, role, days=days, replace=replace, direct=direct)
-    typer.echo(f"send {path} to {name}; an earlier invitation of {name} is void")
+    note(files=path, member=name)
+    say(f"send {path} to {name}; an earlier invitation of {name} is void")
 
 
+@reported("join")
 def join(  # noqa: PLR0913, PLR0917  as above
     invitation: Annotated[Path, typer.Argument(help="The file that the founder sent.")],
     folder: Annotated[Path, typer.Argument(help="A new folder for this member.")],
@@ -148,16 +154,16 @@ def join(  # noqa: PLR0913, PLR0917  as above
         settings=_settings(formats),
         view=_view(view),
     )
+    note(files=joined.answer, words=list(joined.words))
     before = "had joined before; " if joined.was_there else ""
-    typer.echo(f"{before}made {joined.answer}" if send else f"{before}send {joined.answer} to the founder")
-    typer.echo(
-        "Then call the founder's administrator, on a number that was not in the same e-mail, and read out:"
-    )
-    typer.echo(f"words: {' '.join(joined.words)}")
+    say(f"{before}made {joined.answer}" if send else f"{before}send {joined.answer} to the founder")
+    say("Then call the founder's administrator, on a number that was not in the same e-mail, and read out:")
+    say(f"words: {' '.join(joined.words)}")
     if send:
         _bring_answer(folder, wait)
 
 
+@reported("admit")
 def admit(
     folder: Folder,
     answers: Annotated[list[Path] | None, typer.Argument(help="The answers that the members sent.")] = None,
@@ -187,15 +193,18 @@ def admit(
     for name in dict.fromkeys(founding.new_members(folder, given)):
         said[name] = said.get(name) or asked_words(name, f'--words {name}="..."')
     state = founding.admit(folder, given, words=said)
-    typer.echo(f"admitted: {', '.join(state.members)}")
+    note(admitted=list(state.members), waiting=list(state.waiting))
+    say(f"admitted: {', '.join(state.members)}")
     for remark in state.remarks:
-        typer.echo(remark)
+        say(remark)
     if state.draft is None:
-        typer.echo(f"waiting for the answers of {', '.join(state.waiting)}")
+        say(f"waiting for the answers of {', '.join(state.waiting)}")
         return
-    typer.echo(f"send {state.draft} to all sites; each signs it: crossward sign FOLDER {state.draft.name}")
+    note(files=state.draft)
+    say(f"send {state.draft} to all sites; each signs it: crossward sign FOLDER {state.draft.name}")
 
 
+@reported("sign")
 def sign(
     folder: Folder,
     draft: Annotated[Path | None, typer.Argument(help="The draft that the founder sent.")] = None,
@@ -220,9 +229,7 @@ def sign(
         raise UsageError(reason="give the draft to sign, or --withdraw and no draft")
     if draft is None:
         was_signed = correcting.withdraw(folder)
-        typer.echo(
-            "withdrawn: the agreement in force stays" if was_signed else "no correction is signed here"
-        )
+        say("withdrawn: the agreement in force stays" if was_signed else "no correction is signed here")
         return
     data = read_file(draft)
     if is_admission(data):
@@ -235,12 +242,13 @@ def sign(
     if not words and signing.needs_words(folder):
         words = asked_words("this site", "--words")
     path = signing.sign(folder, data, reviewed, words=words, accepts_differences=accepts_differences)
+    note(files=path, draft=reviewed.digest)
     if not send:
-        typer.echo(f"signed; send {path} to the founder")
+        say(f"signed; send {path} to the founder")
         return
     from federation.setup.several_machines.delivering import bring
 
-    typer.echo("signed")
+    say("signed")
     agreement = bring(folder, "signature", wants="agreement", wait_s=60.0 * wait, tell=_tell)
     if agreement is None:
         _tell("not all sites have signed yet; run this again")
@@ -248,6 +256,7 @@ def sign(
     _show_begun(signing.begin(folder, [agreement.read_bytes()]))
 
 
+@reported("begin")
 def begin(
     folder: Folder,
     files: Annotated[
@@ -266,6 +275,7 @@ def begin(
     _show_begun(signing.begin(folder, given, words=words))
 
 
+@reported("collect")
 def collect(
     folder: Folder,
     listen: Annotated[
@@ -309,10 +319,11 @@ def _admit_sites(folder: Path, answers: list[bytes], said: dict[str, str]) -> No
             said[name] = said.get(name) or asked_words(name, f'--words {name}="..."')
         admitted = admit_site(folder, data, words=said)
         name, path = admitted.name, admitted.file
-        typer.echo(f"admitted: {name}; it is no member before all sites have signed its entry")
-        typer.echo(f"send {path} to {name}")
+        note(files=path, admitted=[name])
+        say(f"admitted: {name}; it is no member before all sites have signed its entry")
+        say(f"send {path} to {name}")
         kind = "replace-site" if admitted.replaces else "add-site"
-        typer.echo(
+        say(
             f"Next: crossward ledger propose {kind} {folder / 'site.toml'} --admission {path} --out {name}.json"
         )
 
@@ -328,10 +339,8 @@ def _enter(folder: Path, data: bytes, words: str, *, accepts_differences: bool, 
     if not words and signing.needs_words(folder):
         words = asked_words("this site", "--words")
     path = entering.enter(folder, data, reviewed, words=words, accepts_differences=accepts_differences)
-    typer.echo(
-        f"Next: crossward site serve {path}; it reads the ledger once the sequencer has approved this site"
-    )
-    typer.echo(f"then crossward ledger approve {path} with the amendment that adds this site")
+    say(f"Next: crossward site serve {path}; it reads the ledger once the sequencer has approved this site")
+    say(f"then crossward ledger approve {path} with the amendment that adds this site")
 
 
 def _bring_answer(folder: Path, wait: int) -> None:
@@ -353,20 +362,19 @@ def _bring_answer(folder: Path, wait: int) -> None:
 
 def _tell(text: str) -> None:
     """Print a sentence at once: a person waits for it."""
-    typer.echo(printable(text))
+    say(printable(text))
     sys.stdout.flush()
 
 
 def _show_begun(begun: Begun) -> None:
+    note(files=begun.agreement, draft=begun.digest)
     done = "had begun before" if begun.was_there else "all sites have signed"
-    typer.echo(f"{done}: draft {begun.digest[:16]}, the number that the sites saw when they signed")
+    say(f"{done}: draft {begun.digest[:16]}, the number that the sites saw when they signed")
     for line in begun.changes:
-        typer.echo(printable(f"changed: {line}"))
-    typer.echo(
-        f"send {begun.agreement} to all members that have not begun{' with it' if begun.changes else ''}"
-    )
+        say(printable(f"changed: {line}"))
+    say(f"send {begun.agreement} to all members that have not begun{' with it' if begun.changes else ''}")
     if begun.start is not None:
-        typer.echo(f"Next: crossward {begun.role} serve {begun.start}")
+        say(f"Next: crossward {begun.role} serve {begun.start}")
 
 
 def _show(reviewed: Review) -> None:
@@ -380,7 +388,7 @@ def _show(reviewed: Review) -> None:
         else "no difference from this site's data"
     )
     for line in (*lines, *(f"  {line}" for line in reviewed.differences)):
-        typer.echo(printable(line))
+        say(printable(line))
 
 
 def _member(text: str) -> tuple[str, str]:
@@ -417,7 +425,7 @@ def asked_words(name: str, option: str) -> str:
     """
     if not sys.stdin.isatty():
         raise UsageError(reason=f"the eight words for {name} are missing: give {option}")
-    return str(typer.prompt(f"the eight words for {name}"))
+    return str(typer.prompt(f"the eight words for {name}", err=is_document()))
 
 
 def read_file(path: Path) -> bytes:

@@ -12,10 +12,12 @@ import typer
 
 from federation.cli.founding.found import asked_words, read_file
 from federation.cli.outcome import UsageError
+from federation.cli.reporting import note, reported, say
 
 Out = Annotated[Path, typer.Option("--out", help="The file to send, a new one.")]
 
 
+@reported("renew")
 def renew(
     member: Annotated[
         Path,
@@ -41,24 +43,25 @@ def renew(
         raise UsageError(reason="give --out to ask for a certificate, or --certificate to keep one")
     if certificate is not None:
         ends = renewing_members.install_member_renewal(member, read_file(certificate), consortium)
-        typer.echo(f"kept, valid until {ends:%Y-%m-%d}; the present certificate stays in use")
+        note(valid_until=f"{ends:%Y-%m-%d}")
+        say(f"kept, valid until {ends:%Y-%m-%d}; the present certificate stays in use")
         if not renewing_members.is_site_file(member):
-            typer.echo(
+            say(
                 f"Next, at any site: crossward ledger propose renew-member SITE.toml --certificate {certificate}"
             )
             return
-        typer.echo("Next: restart this site's node, so that it can sign with both keys; then")
-        typer.echo(
-            f"crossward ledger propose renew-site {member} --certificate {certificate} --out renew.json"
-        )
+        say("Next: restart this site's node, so that it can sign with both keys; then")
+        say(f"crossward ledger propose renew-site {member} --certificate {certificate} --out renew.json")
         return
     data, key = renewing_members.request_member_renewal(member, consortium)
     if out is not None:
         write_new(out, data)
-    typer.echo(f"made the key {key[:16]} here; send {out} to the founder")
-    typer.echo("The founder certifies it: crossward certify FOLDER FILE --out CERTIFICATE")
+        note(files=out, key=key)
+    say(f"made the key {key[:16]} here; send {out} to the founder")
+    say("The founder certifies it: crossward certify FOLDER FILE --out CERTIFICATE")
 
 
+@reported("certify")
 def certify(
     folder: Annotated[Path, typer.Argument(help="The folder with consortium.toml and the authority's key.")],
     request: Annotated[Path, typer.Argument(help="The renewal or the enrolment that the member sent.")],
@@ -79,7 +82,8 @@ def certify(
     else:
         data, name = renewing.certify_renewal(folder, given)
     write_new(out, data)
-    typer.echo(f"send {out} to {name}; no member trusts the new key before all sites have approved it")
+    note(files=out, member=name)
+    say(f"send {out} to {name}; no member trusts the new key before all sites have approved it")
 
 
 def write_new(out: Path, data: bytes) -> None:

@@ -36,6 +36,7 @@ from federation.cli.options import (
     read_questions,
 )
 from federation.cli.outcome import UsageError
+from federation.cli.progress import progress_of
 from federation.cli.questions.accuracy import accuracy_terms, agree_to
 from federation.cli.questions.budget_line import budget_line
 from federation.cli.questions.gate import Require, RequireEpsilon, read_gate
@@ -51,11 +52,14 @@ if TYPE_CHECKING:
     from federation.requests.explanation import Explanation
 
 
+SqlText = Annotated[
+    str | None, typer.Argument(help="One SELECT over one table of the schema; - for standard input.")
+]
+
+
 def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     consortium: ConsortiumFile,
-    sql: Annotated[
-        str | None, typer.Argument(help="One SELECT over one table of the schema; - for standard input.")
-    ] = None,
+    sql: SqlText = None,
     file: QuestionFile = None,
     epsilon: Epsilon = None,
     within: Within = None,
@@ -101,9 +105,10 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
             agree_to(quoted, fresh=fresh, without_question=yes)
         if gate is not None:
             gate.check(session, purpose)
-        result = session.sql(
-            text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose, mechanism=mechanism, **goal
-        )
+        with progress_of(session):
+            result = session.sql(
+                text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose, mechanism=mechanism, **goal
+            )
         with never_lost(result):
             if as_json:
                 print_json({"question": text, **result.to_dict(sampling=sampling)})

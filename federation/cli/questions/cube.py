@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -31,6 +32,7 @@ from federation.cli.options import (
     print_json,
     read_questions,
 )
+from federation.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,13 +46,17 @@ app = typer.Typer(
 )
 Dimensions = Annotated[
     list[str],
-    typer.Argument(help="Columns with public groups: categories, true or false, numbers with bins."),
+    typer.Argument(
+        help="Columns with public groups: categories, true or false, numbers with bins.",
+        autocompletion=completion.columns,
+    ),
 ]
 Measures = Annotated[
     list[str] | None,
     typer.Option(
         "--measure",
         help="SUM(column), AVG(column), STDDEV(column) and the like; again for each. COUNT(*) is in.",
+        autocompletion=completion.measures,
     ),
 ]
 Number = Annotated[
@@ -88,9 +94,10 @@ def release(  # noqa: PLR0913, PLR0917 - every one an option of its own
             else:
                 typer.echo(explanation.text)
             return
-        cube = session.cube(
-            where, dimensions=dimensions, measures=measures, epsilon=amount, fresh=fresh, purpose=purpose
-        )
+        with progress_of(session):
+            cube = session.cube(
+                where, dimensions=dimensions, measures=measures, epsilon=amount, fresh=fresh, purpose=purpose
+            )
     if as_json:
         print_json(cube.to_dict())
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -29,6 +30,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import UsageError
+from federation.cli.progress import progress_of
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -51,8 +53,14 @@ Thresholds = Annotated[
 ]
 
 
+Items = Annotated[
+    list[str],
+    typer.Argument(help="Items such as sex=M, age>=60, disease.", autocompletion=completion.items),
+]
+
+
 def mine(  # noqa: PLR0913, PLR0917
-    items: Annotated[list[str], typer.Argument(help="Items such as sex=M, age>=60, disease.")],
+    items: Items,
     consortium: ConsortiumFile,
     min_support: Annotated[str, typer.Option("--min-support", help="Smallest share of the rows.")],
     table: TableName = None,
@@ -108,7 +116,8 @@ def mine(  # noqa: PLR0913, PLR0917
             return
         if sys.stderr.isatty():
             typer.echo(_beforehand(session.explain_mining(request, epsilon=price, purpose=purpose)), err=True)
-        result = session.mine(request, epsilon=price, purpose=purpose).where(**limits)
+        with progress_of(session):
+            result = session.mine(request, epsilon=price, purpose=purpose).where(**limits)
     with never_lost(result):
         _print(result, as_json=as_json, as_csv=as_csv)
 
@@ -176,10 +185,8 @@ def _limits(texts: list[str], *, is_private: bool) -> dict[str, float]:
 
 
 def _print_rules(result: MiningResult) -> None:
-    from rich.console import Console
+    from federation.display.terminal import console, rule_tables
 
-    from federation.display.terminal import rule_tables
-
-    console = Console()
+    screen = console()
     for part in rule_tables(result):
-        console.print(part)
+        screen.print(part)

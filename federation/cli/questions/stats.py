@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli import completion
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -32,26 +33,35 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import UsageError
+from federation.cli.progress import progress_of
 from federation.cli.questions.budget_line import budget_line
 from federation.cli.questions.picture_file import PlotFile, picture_file
 from federation.client.questions.written_value import read_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analytics.statistics.base import Answer
     from federation.client.session import Session
     from federation.requests.explanation import Explanation
 
 
+StatisticName = Annotated[
+    str | None,
+    typer.Argument(help="The statistic; without it, all are listed.", autocompletion=completion.statistics),
+]
+StatisticArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Its arguments as NAME=VALUE; a list as a,b,c, a list of one as a, with the comma.",
+        autocompletion=completion.arguments,
+    ),
+]
+
+
 def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
-    name: Annotated[str | None, typer.Argument(help="The statistic; without it, all are listed.")] = None,
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Its arguments as NAME=VALUE; a list as a,b,c, a list of one as a, with the comma."
-        ),
-    ] = None,
+    name: StatisticName = None,
+    arguments: StatisticArguments = None,
     consortium: Annotated[
         Path | None,
         typer.Option(
@@ -80,6 +90,7 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
         _list(as_json=as_json)
         return
     given = read_arguments(arguments or [], name)
+    _check_given(name, given)
     if consortium is None:
         raise UsageError(reason="say which consortium: -c with its file or folder")
     if (exact and epsilon is not None) or not (exact or epsilon is not None or explain):
@@ -97,7 +108,8 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
             else:
                 typer.echo(explanation.text)
             return
-        answer = session.statistic(name, table=where, **options)
+        with progress_of(session):
+            answer = session.statistic(name, table=where, **options)
         _show(answer, session, as_json=as_json, as_csv=as_csv)
         drawn(answer)
 
@@ -155,6 +167,22 @@ def read_arguments(texts: Sequence[str], statistic: str = "") -> dict[str, objec
             )
         found[name] = read_value(value)
     return found
+
+
+def _check_given(statistic: str, given: Mapping[str, object]) -> None:
+    """Refuse a call that lacks an argument, with all that the statistic takes."""
+    from analytics.statistics.arguments import REQUIRED
+    from analytics.statistics.registry import STATISTICS
+
+    if statistic not in STATISTICS or "formula" in given:
+        return
+    lacking = [
+        each.name
+        for each in STATISTICS[statistic].parameters
+        if each.default is REQUIRED and each.name not in given
+    ]
+    if lacking:
+        raise UsageError(reason=f"{', '.join(lacking)} must be given{_takes(statistic)}")
 
 
 def _takes(statistic: str) -> str:

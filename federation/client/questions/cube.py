@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analytics.results.assemble import plan_cost
+from analytics.text_tables import as_html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +93,10 @@ class ReleasedCube:
             f"<{type(self).__name__} of {self.table}: {', '.join(self.dimensions)}; "
             f"{', '.join(self.measures)}; {len(self.marginals)} marginals; epsilon {self.cost['epsilon']}>"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [[", ".join(each) or "all"] for each in self.marginals]
+        return as_html(["marginals, each with its measures"], rows, [repr(self)])
 
     def sql(self, text: str, *, nonnegative: bool | None = None) -> Result:
         """Answer a question from the cube.

@@ -173,7 +173,8 @@ class Cubes:
                 return found
         if not chosen:
             known = ", ".join(str(release.number) for release, _ in every) or "none"
-            raise InvalidRequestError(parameter="number", reason=f"is not in your store, which holds {known}")
+            reason = f"is not in your store, which holds {known}; session.cube, or crossward cube release, makes one"
+            raise InvalidRequestError(parameter="number", reason=reason)
         reason = "was released under another schema, consortium or version: release it again"
         raise InvalidRequestError(parameter="number", reason=reason)
 

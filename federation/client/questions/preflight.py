@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from analytics.errors import InvalidRequestError, ReleaseRefusedError
 from analytics.mining.request import MiningRequest
 from analytics.schema.data_faults import CODES, REMARKS, UNCHECKED
+from analytics.text_tables import as_block, cell_text
 from federation.client.questions.named_statistic import PURPOSE, NamedStatistic
 from federation.consortium.membership import check_known, restrict_to_members
 from federation.errors import PolicyRefusedError, SiteUnavailableError
@@ -82,7 +83,7 @@ class PreflightFinding:
         return f"{mark} {self.node}: {self.check}{where}: {self.text}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Preflight:
     """What all nodes say of a coming run.
 
@@ -111,6 +112,18 @@ class Preflight:
 
         names = [each.name for each in fields(PreflightFinding)]
         return pd.DataFrame([asdict(each) for each in self.findings], columns=names)
+
+    def __repr__(self) -> str:
+        """Whether it is ready, and how many findings there are."""
+        state = "ready" if self.is_ready else "not ready"
+        return f"<{type(self).__name__}: {state}; {len(self.findings)} findings at {len(self.nodes)} nodes>"
+
+    def __str__(self) -> str:
+        """A line for each finding."""
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return as_block("\n".join(map(cell_text, [repr(self), *self.lines()])))
 
     def lines(self) -> Iterator[str]:
         """For a terminal: a line a finding, and the nodes without any."""

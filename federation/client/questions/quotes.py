@@ -23,6 +23,7 @@ from federation.client.questions.by_accuracy import (
     units_of,
 )
 from federation.client.questions.named_statistic import PURPOSE
+from federation.client.questions.quote_rows import QuoteRows
 from federation.protocol.messages import QuoteAnswer, QuoteAsk
 from privacy_accounting.decimals import format_decimal
 
@@ -97,7 +98,8 @@ class Quoting:
             mechanism: as ``sql``; each row's ``alternatives`` show all of them side by side.
 
         Returns:
-            A row for each; ``accuracy`` has the distance that each figure keeps, None where nothing is promised;
+            A row for each, shown as a table; ``accuracy`` has the distance that each figure keeps, None where nothing is
+            promised;
             ``from_store`` says whether the analyst's own store answers it for nothing.
 
         Raises:
@@ -127,12 +129,12 @@ class Quoting:
             rows = self._priced([each.planned.data for each in asked])
         else:
             rows = [row for each in asked for row in self._priced([each.planned.data])]
-        return [
+        return QuoteRows(
             {"sql": each.text, **row, "confidence": format_decimal(sure)}
             | self._accuracy(each)
             | {"alternatives": each.planned.work.alternatives(row)}
             for each, row in zip(asked, rows, strict=True)
-        ]
+        )
 
     def _accuracy(self, asked: _Asked) -> dict[str, Any]:
         """The part of a quote that needs no site."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from federation.training.rounds.round_plan import NOTICE_EXACT
 from federation.training.running.run_state import Ending
+from federation.training.shown import run_html
 
 if TYPE_CHECKING:
     from federation.training.optimizer import Descent
@@ -43,6 +44,13 @@ class Progress:
     bytes_sent: int
     left_s: float
 
+    def text(self) -> str:
+        """Return it in one line, without the time that is left."""
+        loss = "" if self.loss is None else f"  loss {self.loss:.4f}"
+        epsilon = "" if self.epsilon is None else f"  epsilon {self.epsilon:.4f}"
+        lost = f"  lost {', '.join(self.lost)}" if self.lost else ""
+        return f"round {self.round_number} of {self.rounds}{loss}{epsilon}  {self.bytes_sent} bytes{lost}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -71,6 +79,12 @@ class Outcome:
     bytes_sent: int
     seconds: float
     failure: str = ""
+
+    def _repr_html_(self) -> str:
+        price = "without noise" if self.epsilon is None else f"epsilon {self.epsilon:.4g}"
+        rounds = f"{len(self.history)} of {self.plan.task.rounds} rounds"
+        first = f"{self.ending}: {rounds}, {price}, {self.bytes_sent} bytes"
+        return run_html([first, self.failure, self.notice])
 
     @property
     def is_whole(self) -> bool:

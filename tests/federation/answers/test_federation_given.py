@@ -15,7 +15,7 @@ import federation
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import MiningRequest
 from federation.display.terminal import FEW_NOTE, answer_cells, budget_table, cost_lines, rule_tables
-from federation.errors import ConfigError, FederationError
+from federation.errors import ConfigError, ForkedSessionError
 
 SCHEMA = {
     "tables": {
@@ -203,7 +203,7 @@ def test_a_session_is_refused_in_a_forked_child_and_works_in_its_parent(small):
             ):
                 try:
                     ask()
-                except FederationError as error:
+                except ForkedSessionError as error:
                     refused += "opened in another process" in str(error)
             small.close()
             code = 0 if refused == 3 else 2

@@ -81,6 +81,7 @@ STAYING = [
     analytics_errors.SourceLostError(source="data.csv"),
     federation_errors.ConfigError(mistakes=[SECRET]),
     federation_errors.FoundingRefusedError(reason=SECRET),
+    federation_errors.ForkedSessionError(),
     federation_errors.RequirementNotMetError(requirement="completeness(ca) >= 0.6", found=SECRET),
 ]
 

@@ -1,6 +1,6 @@
 """Commands that show what was asked: statement, report and refusals. They read files alone, no site and no key.
 
-Layer:       federation.cli.audit_questions, below audit.
+Layer:       federation.cli.auditing.audit_questions, below audit.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import typer
 
 from federation.cli.options import AsCsv, AsJson, check_writable, one_output, print_csv, print_json
 from federation.cli.outcome import FAILED, UsageError
+from federation.cli.reporting import note, reported, say
 from federation.display.terminal import console, plain
 
 Ledger = Annotated[Path, typer.Argument(help="A site's ledger file.")]
@@ -94,6 +95,7 @@ def statement(  # noqa: PLR0913, PLR0917 - every one an option of its own
         raise typer.Exit(FAILED)
 
 
+@reported("audit report")
 def report(
     ledger: Ledger,
     out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("report.html"),
@@ -121,12 +123,14 @@ def report(
         )
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
-    typer.echo(f"wrote {out}")
+    note(files=out, broken=broken or "")
+    say(f"wrote {out}")
     if broken:
-        typer.echo(plain(f"NOT WHOLE: {broken}"))
+        say(plain(f"NOT WHOLE: {broken}"))
         raise typer.Exit(FAILED)
 
 
+@reported("audit texts")
 def texts(
     out: Annotated[Path, typer.Option("--out", help="The file to write, one text a line (JSON).")],
     site: Annotated[
@@ -157,11 +161,16 @@ def texts(
         )
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
+    note(
+        files=out,
+        counts=dict(fetched.counts),
+        failed={name: plain(why) for name, why in fetched.failed.items()},
+    )
     for name, count in fetched.counts.items():
-        typer.echo(plain(f"{name}: {count} request text(s)"))
-    typer.echo(f"wrote {out}")
+        say(plain(f"{name}: {count} request text(s)"))
+    say(f"wrote {out}")
     for name, reason in fetched.failed.items():
-        typer.echo(plain(f"INCOMPLETE: the texts of {name}: {reason}"))
+        say(plain(f"INCOMPLETE: the texts of {name}: {reason}"))
     if fetched.failed:
         raise typer.Exit(FAILED)
 

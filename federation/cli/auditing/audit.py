@@ -1,6 +1,6 @@
 """Commands of the auditor: verify, recompute, statement, report, price. They read files alone, no site and no key.
 
-Layer:       federation.cli.audit.
+Layer:       federation.cli.auditing.audit.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli import audit_questions
-from federation.cli.audit_questions import Ledger, given
+from federation.cli.auditing import audit_questions
+from federation.cli.auditing.audit_questions import Ledger, given
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import FAILED, UsageError
 from federation.display.terminal import plain
