@@ -31,6 +31,8 @@ def strategy_mistakes(
     found = strategy.mistakes(shape.rule)
     if task.report_loss and not strategy.sends_loss:
         found.append(f"report_loss: {strategy.name} sends no loss, so it has to be left out")
+    if strategy.needs_loss and not task.report_loss:
+        found.append(f"report_loss: {strategy.name} weighs by losses that are paid for, so it has to be true")
     if task.epsilon is not None and strategy.private_form is None:
         found.append(f"strategy: {strategy.name} trains without an epsilon only")
     if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:
