@@ -110,6 +110,11 @@ class Strategy(ABC):
         del options
         return 1
 
+    def n_rounds(self, options: Mapping[str, Value]) -> int | None:
+        """Return the only number of rounds that a task may have; None for any."""
+        del options
+        return None
+
     def buffer(self, options: Mapping[str, Value]) -> int | None:
         """Return how many announced updates make a step; None where all present sites take part in every attempt."""
         del options

@@ -19,7 +19,7 @@ NOISY, CLEAR = PRIVATE | {"strategy": "ditto"}, EXACT | {"strategy": "ditto"}
 
 
 def test_the_steps_of_an_own_model_are_charged_as_those_of_the_public_one(made):
-    """The attack: an own model of sums that nobody paid for."""
+    """The attack: an own model of sums that are not paid for."""
     twice = made.plan(task_of(**(PRIVATE | {"local_epochs": 4})))
     plan = made.plan(task_of(**NOISY))
     assert plan.event(4) == twice.event(4)

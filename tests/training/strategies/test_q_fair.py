@@ -19,7 +19,7 @@ CLEAR = EXACT | {"strategy": "q_fair", "report_loss": True}
 # ---- attacks
 
 
-def test_a_weight_from_a_loss_that_nobody_paid_for_is_refused_before_the_charge(made):
+def test_a_weight_from_a_loss_that_is_not_paid_for_is_refused_before_the_charge(made):
     for fields in (NOISY, CLEAR):
         with pytest.raises(ConfigError, match="report_loss: q_fair weighs by losses that are paid for"):
             made.plan(task_of(**(fields | {"report_loss": False})))
