@@ -211,9 +211,11 @@ def test_four_hospitals_without_noise(heart):
 
 
 def test_four_hospitals_with_an_epsilon(heart):
-    task = task_of(model="boosted_trees", expected_units=None, random_splits=1, rounds=20, penalty=20)
+    """Held-out figures are in docs/measurements.md; the noise alone gives 0.5."""
+    fields = {"trees": 40, "rounds": 40, "penalty": 50, "random_splits": 1}
+    task = task_of(model="boosted_trees", expected_units=None, **fields)
     plan, state, matrix, target = added_up(heart, task)
-    assert auc(target, plan.model.predict(plan.encoding, state.values(), matrix)) > 0.75
+    assert auc(target, plan.model.predict(plan.encoding, state.values(), matrix)) > 0.83
 
 
 def test_a_number_is_learned_and_stays_within_its_bounds(heart):
