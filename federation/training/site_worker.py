@@ -126,7 +126,7 @@ class SiteTrainer:
                 start, or that was started before.
             helpers: receive updates and answer with sums.
             local_limit_s: seconds for the local scan.
-            keep_own: takes the site's own model of a run whose strategy keeps one; it never leaves the site.
+            keep_own: takes the site's own model of a run whose strategy makes one; it never leaves the site.
             accepted: whether this site has accepted the request of this digest since its last start.
         """
         self._keep_own, self._accepted, self._prepared = keep_own, accepted, PreparedUpdates()
@@ -296,8 +296,9 @@ class SiteTrainer:
             return weighted_update(round_plan, prepared.total, weight, self._noise)
         cases = self._cases_of(plan, state)
         values, state.kept = site_update(plan, round_plan, cases, state.model, self._noise, state.kept)
-        if plan.strategy.keeps_state and self._keep_own is not None:
-            self._keep_own(plan, attempt.run, state.kept)
+        own = plan.strategy.own_model(state.kept) if plan.strategy.keeps_state else None
+        if own is not None and self._keep_own is not None:
+            self._keep_own(plan, attempt.run, own)
         return values
 
     def _cases_of(self, plan: RunPlan, state: _Following) -> Cases:

@@ -159,6 +159,16 @@ def test_a_network_is_evaluated_too(made):
     assert plan.task.evaluate is None
 
 
+def test_boosted_trees_are_evaluated_too(made):
+    fields = {"features": ("x", "b"), "target": "y", "model": "boosted_trees", "expected_units": None}
+    fields |= {"trees": 3, "depth": 1}
+    _, state, _, _ = added_up(made, task_of(**fields, epsilon=None, exact=True, rounds=3))
+    task = task_of(**fields, epsilon=4, rounds=1, evaluate=state.parameters)
+    assert evaluated(made.train(task), ["accuracy"]).metrics["accuracy"] > 0.6
+    made_up = task_of(**fields, epsilon=4, rounds=1, evaluate=[(1 << 51) - place for place in range(16)])
+    assert 0 <= evaluated(made.train(made_up), ["accuracy"]).metrics["accuracy"] <= 1
+
+
 # ---- refusals before the charge
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from federation.training.features import Cases, Encoding, Floats
     from federation.training.options import Option, Value
+    from federation.training.strategies.base import Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class UnitVectors:
     """What the units of a site say about a point; ``repr`` shows nothing of it.
 
     Attributes:
-        gradients: shape ``(n_units, size)``.
+        gradients: shape ``(n_units, sum_size)``.
         losses: shape ``(n_units,)``.
     """
 
@@ -74,6 +75,15 @@ class Model(ABC):
     def size(self, encoding: Encoding) -> int:
         """Return the number of parameters; the intercepts come last."""
         return encoding.width
+
+    def sum_size(self, encoding: Encoding) -> int:
+        """Return the numbers in a unit's vector; of a gradient as many as there are parameters."""
+        return self.size(encoding)
+
+    def own_strategy(self, encoding: Encoding) -> Strategy | None:
+        """Return how an opened sum moves this model, where a step along a gradient does not; else None."""
+        del encoding
+        return None
 
     def n_intercepts(self, encoding: Encoding) -> int:
         """Return how many parameters at the end no penalty moves."""

@@ -13,6 +13,7 @@ from federation.training.models.multinomial_regression import MultinomialRegress
 from federation.training.models.perceptron import PerceptronClassifier, PerceptronRegressor
 from federation.training.models.poisson_regression import PoissonRegression
 from federation.training.models.torch.residual_network import ResidualNetwork
+from federation.training.models.trees.boosted_trees import BoostedTrees, BoostedTreesRegressor
 
 if TYPE_CHECKING:
     from federation.training.models.base import Model
@@ -28,5 +29,7 @@ MODELS: Final[dict[str, Model]] = {
         PerceptronClassifier(),
         PerceptronRegressor(),
         ResidualNetwork(),
+        BoostedTrees(),
+        BoostedTreesRegressor(),
     )
 }

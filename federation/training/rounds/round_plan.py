@@ -135,8 +135,10 @@ class RunPlan:
 
     @property
     def strategy(self) -> Strategy:
-        """The task's strategy; in an evaluation the opened sum is kept as it is."""
-        return STRATEGIES[self.task.strategy] if self.task.evaluate is None else Collected()
+        """The task's strategy, or the model's own; in an evaluation the opened sum is kept as it is."""
+        if self.task.evaluate is not None:
+            return Collected()
+        return self.model.own_strategy(self.encoding) or STRATEGIES[self.task.strategy]
 
     @property
     def is_shared(self) -> bool:
@@ -146,7 +148,7 @@ class RunPlan:
     @property
     def sum_length(self) -> int:
         """Numbers in a clipped sum: the gradient, and the loss where it is asked for."""
-        return self.model.size(self.encoding) + int(self.task.report_loss)
+        return self.model.sum_size(self.encoding) + int(self.task.report_loss)
 
     @property
     def length(self) -> int:
@@ -398,15 +400,15 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
     encoding, mistakes = encode_table(table, task.features, task.target, model.outcome_mistake)
     if encoding is None:
         raise ConfigError(mistakes=mistakes)
-    size = model.size(encoding)
+    size, most = model.size(encoding), max(model.size(encoding), model.sum_size(encoding))
     if size > table.rows_max * len(terms.sites) and not model.may_exceed_rows:
         raise ConfigError(mistakes=["features: there are more of them than the tables may have rows"])
     if task.aggregation != SHARES and terms.key_fingerprint == NO_KEY:
         reason = 'aggregation: the consortium has no key holder; aggregation = "shares" needs none'
         raise ConfigError(mistakes=[reason])
-    if size > MAX_PARAMETERS:
+    if most > MAX_PARAMETERS:
         raise ConfigError(
-            mistakes=[f"model: has {size} parameters, and at most {MAX_PARAMETERS} can be trained"]
+            mistakes=[f"model: has {most} parameters, and at most {MAX_PARAMETERS} can be trained"]
         )
     if task.evaluate is not None and len(task.evaluate) != size:
         raise ConfigError(mistakes=["evaluate: does not fit a model with these features"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from federation.training.strategies.base import PrivateForm
+from federation.training.strategies.registry import DEFAULT_STRATEGY
 
 if TYPE_CHECKING:
     from federation.training.strategies.base import RunShape, Strategy
@@ -31,6 +32,13 @@ def strategy_mistakes(
     found = strategy.mistakes(shape.rule) + strategy.model_mistakes(shape)
     if task.report_loss and not strategy.sends_loss:
         found.append(f"report_loss: {strategy.name} sends no loss, so it has to be left out")
+    n_rounds = strategy.n_rounds(shape.options)
+    if n_rounds is not None and task.rounds != n_rounds:
+        found.append(f"rounds: this model with these options is made in {n_rounds} rounds")
+    if task.strategy not in {DEFAULT_STRATEGY, strategy.name}:
+        found.append(f"strategy: {task.model} has a rule of its own, so it has to be left out")
+    if strategy.needs_loss and not task.report_loss:
+        found.append(f"report_loss: {strategy.name} weighs by losses that are paid for, so it has to be true")
     if task.epsilon is not None and strategy.private_form is None:
         found.append(f"strategy: {strategy.name} trains without an epsilon only")
     if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:

@@ -9,6 +9,9 @@ fedprox       the same, with local steps that are pulled back
 compressed    the same, with few bits of a part of the moves in each round
 own_heads     the same, with a head that each site keeps
 fedbn         the same, with shifts and normalisation that each site keeps
+scaffold      fedavg, with local steps corrected by what the other sites' gradients have been
+ditto         fedavg, and beside it a model of each site's own that is pulled to the public one
+q_fair        fedavg, in which sites with a larger loss weigh more
 collected     the opened sum as it is, for an evaluation
 registry      the strategies by the names that tasks use
 """

@@ -85,6 +85,7 @@ class Strategy(ABC):
         extra_numbers: numbers in an update beside parameters and loss.
         largest_weight: most by which a site multiplies its sum before the noise, which is calibrated to it.
         sends_loss: whether a loss that is paid for reaches the analyst.
+        needs_loss: whether it trains only where a task has ``report_loss``.
         keeps_state: whether a site keeps something of its own from round to round; with epsilon only in the form
             ``LOCAL_STEPS``.
         learning_rate: of a task that names none; None for the model's own.
@@ -96,6 +97,7 @@ class Strategy(ABC):
     extra_numbers: ClassVar[int] = 0
     largest_weight: ClassVar[int] = 1
     sends_loss: ClassVar[bool] = True
+    needs_loss: ClassVar[bool] = False
     keeps_state: ClassVar[bool] = False
     learning_rate: ClassVar[Fraction | None] = None
     options: ClassVar[Mapping[str, Option]] = {}
@@ -114,6 +116,11 @@ class Strategy(ABC):
         """Return the number of clipped sums that a site computes in a round; each one is charged."""
         del options
         return 1
+
+    def n_rounds(self, options: Mapping[str, Value]) -> int | None:
+        """Return the only number of rounds that a task may have; None for any."""
+        del options
+        return None
 
     def buffer(self, options: Mapping[str, Value]) -> int | None:
         """Return how many announced updates make a step; None where all present sites take part in every attempt."""
@@ -165,6 +172,11 @@ class Strategy(ABC):
         """
         del shape
         return sums.at(state.parameters), kept
+
+    def own_model(self, kept: Any) -> Sequence[int] | None:
+        """Return the parameters of a site's own model in what it keeps; None where that is no model."""
+        del kept
+        return None
 
     @abstractmethod
     def next(self, shape: RunShape, state: Descent, total: Sequence[int]) -> Descent:

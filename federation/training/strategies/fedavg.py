@@ -53,7 +53,11 @@ class FedAvg(Strategy):
 
     def half_range(self, shape: RunShape, sigma2: int) -> int:
         """Return H: a parameter moves by at most 1024 in a round, and a loss has the range of a sum."""
-        return max(LARGEST_MOVE << MOVE_BITS, super().half_range(shape, sigma2))
+        return max(LARGEST_MOVE << MOVE_BITS, self.sum_range(shape, sigma2))
+
+    def sum_range(self, shape: RunShape, sigma2: int) -> int:
+        """Return the bound on each coordinate of one noisy sum."""
+        return super().half_range(shape, sigma2)
 
     def local_update(
         self, shape: RunShape, state: Descent, sums: ClippedSums, kept: Any
@@ -64,20 +68,26 @@ class FedAvg(Strategy):
         return [*(move // MOVE for move in moves), size, *losses[: int(shape.has_loss)]], kept
 
     def moved(
-        self, shape: RunShape, state: Descent, sums: ClippedSums
+        self, shape: RunShape, state: Descent, sums: ClippedSums, correction: Sequence[int] | None = None
     ) -> tuple[list[int], int, list[list[int]]]:
         """Take the local steps.
+
+        Args:
+            shape: of the run.
+            state: where they start.
+            sums: this site's.
+            correction: what each step adds to its sum, grid units; None for nothing.
 
         Returns:
             The move of each parameter in units of ``2**-32``, the size of the steps, and the sums that were asked for.
         """
-        divisor = shape.rule.divisor
-        rule = replace(shape.rule, divisor=None if divisor is None else max(1, divisor // shape.n_sites))
-        local = replace(Descent.start(rule, state.parameters), squares=state.squares)
+        local = replace(Descent.start(local_rule(shape), state.parameters), squares=state.squares)
         seen: list[list[int]] = []
-        for _ in range(self.n_sums(shape.options)):
+        for _ in range(int(shape.options["local_epochs"])):
             total = sums.at(local.parameters)
             seen.append(total)
+            if correction is not None:
+                total = [value + more for value, more in zip(total, correction, strict=False)]
             local = local.stepped(total)
             local = replace(local, parameters=self.pulled(shape, state, local.parameters))
         pairs = zip(local.parameters, state.parameters, strict=True)
@@ -101,6 +111,12 @@ class FedAvg(Strategy):
     def step_sentence(self, shape: RunShape) -> str:
         """See ``Strategy``."""
         return (
-            f"each site takes {self.n_sums(shape.options)} steps of its own from the model, each with its own full noise "
+            f"each site takes {shape.options['local_epochs']} steps of its own from the model, each with its own full noise "
             "where there is an epsilon; the model moves by the mean of the moves"
         )
+
+
+def local_rule(shape: RunShape) -> UpdateRule:
+    """Return the rule of a step over one site's rows: a public divisor is that of all sites, over their number."""
+    divisor = shape.rule.divisor
+    return replace(shape.rule, divisor=None if divisor is None else max(1, divisor // shape.n_sites))

@@ -6,7 +6,8 @@ Terms:       the *head* is the last parameters of a model (``Model.n_head``), th
 Guarantees:  those of ``fedavg``: with an epsilon each local step has the site's own full noise, so that a kept head, which
              is made of noisy sums, costs nothing more. A head never leaves its site; what is opened is the sum of what all
              sites send. A site that starts anew begins with the public head.
-See instead: where a site finds its own model (``federation.training.own_models``).
+             FedPer is this strategy: it keeps the last layer of a network at the site.
+See instead: a whole model of the site's own (``ditto``), where a site finds its own model (``federation.training.own_models``).
 Source:      Arivazhagan and others, Federated Learning with Personalization Layers, 2019; docs/guarantees.md P13, form (b).
 """
 
@@ -46,6 +47,11 @@ class OwnHeads(FedAvg):
     def kept_ranges(self, shape: RunShape) -> tuple[tuple[int, int], ...]:
         """Return where the parameters stand that each site keeps: the first of each range, and one past its last."""
         return ((shape.size - shape.n_head, shape.size),)
+
+    def own_model(self, kept: Any) -> Sequence[int] | None:
+        """Return the own model: the whole of what a site keeps."""
+        own: Sequence[int] = kept
+        return own
 
     def step_sentence(self, shape: RunShape) -> str:
         """See ``Strategy``."""

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Final
 from federation.training.strategies.adaptive import Adagrad, Adam, Yogi
 from federation.training.strategies.buffered import Buffered
 from federation.training.strategies.compressed import Compressed
+from federation.training.strategies.ditto import Ditto
 from federation.training.strategies.fedavg import FedAvg
 from federation.training.strategies.fedbn import FedBN
 from federation.training.strategies.fedprox import FedProx
 from federation.training.strategies.own_heads import OwnHeads
+from federation.training.strategies.q_fair import QFair
+from federation.training.strategies.scaffold import Scaffold
 from federation.training.strategies.sum_gradient import SumGradient
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ STRATEGIES: Final[dict[str, Strategy]] = {
         Compressed(),
         OwnHeads(),
         FedBN(),
+        Scaffold(),
+        Ditto(),
+        QFair(),
         Buffered(),
     )
 }

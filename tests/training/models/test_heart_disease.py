@@ -44,6 +44,20 @@ def test_a_strategy_reaches_the_pooled_model(flamby, strategy):
 
 
 @pytest.mark.slow
+def test_boosted_trees_are_as_accurate_as_scikit_learns_over_the_pooled_rows(flamby):
+    """With the same number, depth and rate of trees, and with scikit-learn's own defaults."""
+    ensemble = pytest.importorskip("sklearn.ensemble", reason="a test dependency")
+    world, held = flamby
+    task = task_of(model="boosted_trees", epsilon=None, exact=True, expected_units=None)
+    plan, state, rows, target = added_up(world, task)
+    _, area, matrix, truth = on_the_test_patients(plan, state, held)
+    for options in ({"max_iter": 20, "max_depth": 2, "learning_rate": 0.3}, {}):
+        pooled = ensemble.HistGradientBoostingClassifier(random_state=0, **options)
+        pooled.fit(rows[:, :-1], target)
+        assert area > auc(truth, pooled.predict_proba(matrix[:, :-1])[:, 1]) - 0.01
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("epsilon", "most"), [(1, 0.03), (2, 0.015)])
 def test_an_epsilon_costs_little_of_the_area_on_held_out_patients(
     world_of, heart_frames, heart_tables, epsilon, most

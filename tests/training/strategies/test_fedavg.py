@@ -261,7 +261,7 @@ def test_fedavg_keeps_nothing_from_round_to_round(made, monkeypatch):
         ({"local_epochs": 2.0}, "local_epochs: must be"),
         ({"local_epochs": True}, "local_epochs: must be"),
         ({"strategy": "sum_gradient", "local_epochs": 2}, "local_epochs: is not a parameter"),
-        ({"strategy": "scaffold"}, "strategy: must be one of"),
+        ({"strategy": "fednova"}, "strategy: must be one of"),
         ({"strategy": "clear"}, "strategy: clear trains without an epsilon only"),
         ({"strategy": "two_sums"}, "strategy: two_sums needs more than one sum"),
         ({"proximal": 1}, "proximal: is not a parameter"),
