@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import Mistake, SchemaError
@@ -21,6 +20,7 @@ from analytics.schema.numbers import exact_number, format_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from fractions import Fraction
 
 EXACT, CENTRE, RESIZE = "exact", "centre", "resize"
 FITS: Final = (EXACT, CENTRE, RESIZE)
@@ -145,8 +145,5 @@ def windows_of(value: object) -> tuple[tuple[Fraction, Fraction], ...]:
 def _words(path: str, words: tuple[str, ...], *, least: int, most: int) -> Iterator[Mistake]:
     if not least <= len(words) <= most or len(set(words)) != len(words):
         yield Mistake(path=path, problem=f"must be {least} to {most} names that differ")
-    if any(
-        not isinstance(word, str) or not word.isprintable() or not 0 < len(word) <= _MAX_WORD
-        for word in words
-    ):
-        yield Mistake(path=path, problem=f"must be names of 1 to {_MAX_WORD} printable characters")
+    if any(not 0 < len(word) <= _MAX_WORD for word in words):
+        yield Mistake(path=path, problem=f"must be names of 1 to {_MAX_WORD} characters")

@@ -105,6 +105,10 @@ def _integers(value: object) -> tuple[int, ...]:
     return tuple(_integer(item) for item in _list(value))
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_text(item) for item in _list(value))
+
+
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise _refuse("must be true or false")
@@ -221,11 +225,11 @@ def _read_picture(name: str, section: _Section) -> Picture | None:
     fields: dict[str, Any] = {
         "name": name,
         "size": section.require("size", _integers, ()),
-        "channels": section.read("channels", _list, GREY),
+        "channels": section.read("channels", _texts, GREY),
         "windows": section.read("window", windows_of, ()),
         "spacing": section.read("spacing", _numbers, ()),
         "fit": section.read("fit", _text, EXACT),
-        "classes": section.read("classes", _list, ()),
+        "classes": section.read("classes", _texts, ()),
         "flatten": section.read("flatten", _boolean, default=False),
     }
     if len(section.mistakes) != before:

@@ -206,7 +206,7 @@ def _values(dataset: Any) -> Pixels:
     try:
         array = np.asarray(dataset.pixel_array)
         if kind == "PALETTE COLOR":
-            from pydicom.pixels import apply_color_lut
+            from pydicom.pixels.processing import apply_color_lut
 
             array = np.asarray(apply_color_lut(array, dataset))
     except Exception as error:

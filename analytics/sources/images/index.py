@@ -46,16 +46,16 @@ def index_of(folder: Path) -> pd.DataFrame:
     rows = [row for directory, _, names in os.walk(root) for row in _rows(Path(directory), names, root)]
     if not rows:
         raise SchemaMismatchError(source=folder.name, reason=f"it holds no pictures: {', '.join(SUFFIXES)}")
-    return pd.DataFrame(sorted(rows, key=lambda row: row[1]), columns=["patient", "picture"])
+    ordered = sorted(rows, key=lambda row: row[1])
+    return pd.DataFrame({"patient": [row[0] for row in ordered], "picture": [row[1] for row in ordered]})
 
 
 def _rows(directory: Path, names: list[str], root: Path) -> list[tuple[str, str]]:
-    found = []
     paths = [directory / name for name in sorted(names) if _is_picture(directory / name, root)]
     slices = [path for path in paths if path.name.lower().endswith(DICOM)]
-    for path in paths:
-        if path not in slices:
-            found.append((_patient(path, root), path.relative_to(root).as_posix()))
+    found = [
+        (_patient(path, root), path.relative_to(root).as_posix()) for path in paths if path not in slices
+    ]
     for series, own in _series(slices, root).items():
         is_whole = len(own) > 1 and len(own) == len(slices)
         chosen = [directory] if is_whole else own

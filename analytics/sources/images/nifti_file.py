@@ -38,7 +38,7 @@ def read_nifti(place: Place) -> Raster:
     try:
         image = nib.load(place.path)
         _check_place(image)
-        canonical = nib.as_closest_canonical(image)
+        canonical = nib.as_closest_canonical(image)  # type: ignore[no-untyped-call]
         values = np.asarray(canonical.get_fdata(dtype=np.float32))
     except PictureError:
         raise

@@ -38,18 +38,22 @@ def read_pixels(place: Place) -> Raster:
     try:
         with Image.open(place.path, formats=["PNG", "TIFF"]) as image:
             n_pages = int(getattr(image, "n_frames", 1))
-            if image.format == "PNG" and n_pages > 1:
-                reason = "is animated"
-                raise PictureError(reason)
-            if image.width * image.height * n_pages > _LARGEST_PIXELS:
-                reason = "has too many pixels"
-                raise PictureError(reason)
+            _check(image, n_pages)
             return Raster(pixels=_pages(image, n_pages, place.number))
     except PictureError:
         raise
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = "is broken, or no PNG or TIFF file"
         raise PictureError(reason) from error
+
+
+def _check(image: Any, n_pages: int) -> None:
+    if image.format == "PNG" and n_pages > 1:
+        reason = "is animated"
+        raise PictureError(reason)
+    if image.width * image.height * n_pages > _LARGEST_PIXELS:
+        reason = "has too many pixels"
+        raise PictureError(reason)
 
 
 def _pages(image: Any, n_pages: int, number: int | None) -> Pixels:

@@ -88,6 +88,7 @@ class IngestReport:
         exact_allowed: whether rows_kept is within rows_max; if not, no site that allows exact answers starts with it.
         columns: per column.
         steps: what each step of the site's mapping did; empty where there is none.
+        pictures: what the pictures' files say of a person, in sentences without a value.
     """
 
     source: str
@@ -100,6 +101,7 @@ class IngestReport:
     exact_allowed: bool
     columns: tuple[ColumnReport, ...]
     steps: tuple[StepReport, ...] = ()
+    pictures: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"IngestReport(source={self.source!r}, table={self.table!r}, counts withheld)"
@@ -119,6 +121,7 @@ class IngestReport:
     def lines(self) -> Iterator[str]:
         """The report in sentences; for the administrator's own screen."""
         yield from self.row_lines()
+        yield from self.pictures
         yield from filter(None, (column.line() for column in self.columns))
 
     def row_faults(self, most: Fraction = MOST_MISFITS) -> Iterator[str]:
