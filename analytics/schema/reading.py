@@ -242,6 +242,19 @@ def _read_picture(name: str, section: _Section) -> Picture | None:
         return None
 
 
+def read_picture(name: str, fields: object) -> Picture:
+    """Read one picture, as ``Picture.to_dict`` writes it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    mistakes: list[Mistake] = []
+    picture = _read_picture(name, _Section(name, fields, mistakes))
+    if picture is None:
+        raise ValueError("; ".join(map(str, mistakes)))
+    return picture
+
+
 def _read_columns(table: _Section) -> dict[str, Column]:
     section = _Section(f"{table.path}.columns", table.mapping.get("columns"), table.mistakes)
     if len(section.mapping) > _MAX_COLUMNS:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from fractions import Fraction
 
-    from federation.training.estimators import FederatedModel
+    from federation.training.fitted_model import FederatedModel
     from federation.training.running.outcome import Outcome
 
 _HALF: Final = N_BINS // 2

@@ -68,6 +68,11 @@ class Feature:
         return (False, True) if self.kind == "boolean" else self.domain
 
     @property
+    def domain_names(self) -> tuple[str, ...]:
+        """The values of a categorical column, or the classes of a mask, as texts."""
+        return tuple(map(str, self.domain))
+
+    @property
     def is_constant(self) -> bool:
         """Whether its public facts allow one value only."""
         return self.kind == "categorical" and len(self.domain) < BINARY

@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from tests.images.picture_files import write_nifti, write_pixels, write_slice
 
 from analytics.sources.images.raster import PictureError
 from analytics.sources.images.reading import read_picture
+from tests.images.picture_files import write_nifti, write_pixels, write_slice
 
 pytest.importorskip("pydicom")
 pytest.importorskip("nibabel")
@@ -25,11 +25,20 @@ def test_rescale_of_a_slice_gives_hounsfield_units(tmp_path):
 def test_slope_or_intercept_alone_counts(tmp_path, slope, intercept):
     facts = {"RescaleSlope": slope} if slope else {"RescaleIntercept": intercept}
     write_slice(tmp_path / "a.dcm", RAMP, **facts)
-    assert read_picture("a.dcm", tmp_path).pixels[..., 0].tolist() == (RAMP * (slope or 1.0) + (intercept or 0)).tolist()
+    assert (
+        read_picture("a.dcm", tmp_path).pixels[..., 0].tolist()
+        == (RAMP * (slope or 1.0) + (intercept or 0)).tolist()
+    )
 
 
 def test_an_inverted_grey_scale_is_turned(tmp_path):
-    write_slice(tmp_path / "u.dcm", RAMP.astype(np.uint16), PhotometricInterpretation="MONOCHROME1", BitsStored=12, HighBit=11)
+    write_slice(
+        tmp_path / "u.dcm",
+        RAMP.astype(np.uint16),
+        PhotometricInterpretation="MONOCHROME1",
+        BitsStored=12,
+        HighBit=11,
+    )
     assert read_picture("u.dcm", tmp_path).pixels[..., 0].tolist() == (4095 - RAMP).tolist()
     write_slice(tmp_path / "s.dcm", RAMP, PhotometricInterpretation="MONOCHROME1")
     assert read_picture("s.dcm", tmp_path).pixels[..., 0].tolist() == (-1 - RAMP).tolist()
@@ -44,7 +53,9 @@ def test_a_stack_is_ordered_by_place_and_not_by_name(tmp_path):
     folder = tmp_path / "scan"
     folder.mkdir()
     for name, place in (("a", 7.5), ("b", 2.5), ("c", 5.0)):
-        write_slice(folder / f"{name}.dcm", np.full((3, 4), int(place * 10), np.int16), place=place, SliceThickness=9)
+        write_slice(
+            folder / f"{name}.dcm", np.full((3, 4), int(place * 10), np.int16), place=place, SliceThickness=9
+        )
     raster = read_picture("scan", tmp_path)
     assert raster.pixels[:, 0, 0, 0].tolist() == [25, 50, 75]
     assert raster.spacing == (2.5, 2.0, 0.5)  # between places, not the header's thickness
@@ -73,7 +84,11 @@ def test_frames_of_one_file_are_ordered_by_place(tmp_path):
 
 @pytest.mark.parametrize(
     ("places", "words"),
-    [((0.0, 1.0, 3.0, 4.0), "lacks a slice"), ((0.0, 1.0, 1.0), "two slices at one place"), ((0, 1, 2.3), "unequal")],
+    [
+        ((0.0, 1.0, 3.0, 4.0), "lacks a slice"),
+        ((0.0, 1.0, 1.0), "two slices at one place"),
+        ((0, 1, 2.3), "unequal"),
+    ],
 )
 def test_a_missing_or_doubled_slice_is_named(tmp_path, places, words):
     folder = tmp_path / "scan"
@@ -115,9 +130,14 @@ def test_a_spacing_on_the_detector_is_not_one_in_the_patient(tmp_path):
 
 
 def test_what_names_a_person_is_found_and_its_value_is_not_shown(tmp_path):
-    write_slice(tmp_path / "a.dcm", RAMP, PatientName="Muster^Erika", BurnedInAnnotation="YES", OperatorsName="")
+    write_slice(
+        tmp_path / "a.dcm", RAMP, PatientName="Muster^Erika", BurnedInAnnotation="YES", OperatorsName=""
+    )
     raster = read_picture("a.dcm", tmp_path)
-    assert list(raster.warnings) == ["the header has PatientName", "the header says that writing is part of the pixels"]
+    assert list(raster.warnings) == [
+        "the header has PatientName",
+        "the header says that writing is part of the pixels",
+    ]
 
 
 def test_a_nifti_volume_is_read_from_foot_to_head_with_its_scale(tmp_path):
@@ -127,7 +147,10 @@ def test_a_nifti_volume_is_read_from_foot_to_head_with_its_scale(tmp_path):
     raster = read_picture("v.nii.gz", tmp_path)
     assert raster.pixels[..., 0].tolist() == volume[::-1].transpose(2, 1, 0).tolist()
     assert raster.spacing == (3.0, 2.0, 1.0)
-    assert read_picture("v.nii.gz#2", tmp_path).pixels[..., 0].tolist() == volume[::-1].transpose(2, 1, 0)[2].tolist()
+    assert (
+        read_picture("v.nii.gz#2", tmp_path).pixels[..., 0].tolist()
+        == volume[::-1].transpose(2, 1, 0)[2].tolist()
+    )
 
 
 def test_a_nifti_file_with_two_places_is_refused(tmp_path):
@@ -173,7 +196,11 @@ def test_pages_of_a_tiff_file_are_slices(tmp_path):
 def test_an_array_is_named_and_objects_are_never_loaded(tmp_path):
     np.savez(tmp_path / "a.npz", tile=RAMP[None], other=RAMP)
     assert read_picture("a.npz#tile/0", tmp_path).pixels[..., 0].tolist() == RAMP.tolist()
-    for cell, words in (("a.npz", "several arrays"), ("a.npz#none", "no array"), ("a.npz#tile/1", "no such place")):
+    for cell, words in (
+        ("a.npz", "several arrays"),
+        ("a.npz#none", "no array"),
+        ("a.npz#tile/1", "no such place"),
+    ):
         with pytest.raises(PictureError, match=words):
             read_picture(cell, tmp_path)
     np.save(tmp_path / "o.npy", np.array([{}], dtype=object), allow_pickle=True)
@@ -181,7 +208,9 @@ def test_an_array_is_named_and_objects_are_never_loaded(tmp_path):
         read_picture("o.npy", tmp_path)
 
 
-@pytest.mark.parametrize("cell", ["../a.npy", "/etc/hosts", "in/../../a.npy", "link.npy", "linked/a.npy", "in\\a.npy", ""])
+@pytest.mark.parametrize(
+    "cell", ["../a.npy", "/etc/hosts", "in/../../a.npy", "link.npy", "linked/a.npy", "in\\a.npy", ""]
+)
 def test_attack_no_cell_reaches_a_file_outside_the_folder(tmp_path, cell):
     folder = tmp_path / "pictures"
     (folder / "in").mkdir(parents=True)

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.images.picture_files import nuclei_file, write_pixels, write_slice
 
 from analytics.errors import SchemaError, SchemaMismatchError, SourceFailedError
 from analytics.schema import Schema
 from analytics.schema.widening import widening_mistakes
 from analytics.sources import SourceSpec, open_frame, open_table
 from analytics.sources.images.index import index_of
+from tests.images.picture_files import nuclei_file, write_pixels, write_slice
 
 KEY = b"k" * 32
 

@@ -42,7 +42,9 @@ def test_spacing_brings_a_picture_to_the_shared_grid():
 
 def test_the_centre_is_cut_or_filled():
     inner = np.full((2, 6), 200.0)
-    found = prepared_picture(raster(inner), declared(fit="centre", windows=((Fraction(-100), Fraction(200)),)))
+    found = prepared_picture(
+        raster(inner), declared(fit="centre", windows=((Fraction(-100), Fraction(200)),))
+    )
     assert found[0].tolist() == [[0] * 4, [1] * 4, [1] * 4, [0] * 4]
 
 
