@@ -296,7 +296,8 @@ class SiteTrainer:
             return weighted_update(round_plan, prepared.total, weight, self._noise)
         cases = self._cases_of(plan, state)
         values, state.kept = site_update(plan, round_plan, cases, state.model, self._noise, state.kept)
-        if plan.strategy.keeps_state and self._keep_own is not None:
+        keeps_model = plan.strategy.keeps_state and plan.strategy.keeps_model
+        if keeps_model and self._keep_own is not None:
             self._keep_own(plan, attempt.run, state.kept)
         return values
 

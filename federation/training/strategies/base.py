@@ -85,6 +85,7 @@ class Strategy(ABC):
         sends_loss: whether a loss that is paid for reaches the analyst.
         keeps_state: whether a site keeps something of its own from round to round; with epsilon only in the form
             ``LOCAL_STEPS``.
+        keeps_model: whether what a site keeps is a model of its own, which the site may use.
         learning_rate: of a task that names none; None for the model's own.
         options: parameters of a task that this strategy alone knows.
     """
@@ -95,6 +96,7 @@ class Strategy(ABC):
     largest_weight: ClassVar[int] = 1
     sends_loss: ClassVar[bool] = True
     keeps_state: ClassVar[bool] = False
+    keeps_model: ClassVar[bool] = True
     learning_rate: ClassVar[Fraction | None] = None
     options: ClassVar[Mapping[str, Option]] = {}
 

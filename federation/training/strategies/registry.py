@@ -12,6 +12,7 @@ from federation.training.strategies.buffered import Buffered
 from federation.training.strategies.compressed import Compressed
 from federation.training.strategies.fedavg import FedAvg
 from federation.training.strategies.fedprox import FedProx
+from federation.training.strategies.local_adam import LocalAdam
 from federation.training.strategies.own_heads import OwnHeads
 from federation.training.strategies.sum_gradient import SumGradient
 
@@ -28,6 +29,7 @@ STRATEGIES: Final[dict[str, Strategy]] = {
         Yogi(),
         FedAvg(),
         FedProx(),
+        LocalAdam(),
         Compressed(),
         OwnHeads(),
         Buffered(),
