@@ -215,6 +215,7 @@ class RunPlan:
             options=dict(self.task.options),
             is_private=not self.task.exact,
             n_head=self.model.n_head(self.encoding),
+            n_rounds=self.task.rounds,
         )
 
     def start(self) -> Descent:

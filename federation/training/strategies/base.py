@@ -50,6 +50,7 @@ class RunShape:
         options: of the task.
         is_private: whether the run has an epsilon.
         n_head: parameters at the end that are the model's head.
+        n_rounds: most rounds of the task.
     """
 
     size: int
@@ -60,6 +61,7 @@ class RunShape:
     options: Mapping[str, Value]
     is_private: bool = False
     n_head: int = 1
+    n_rounds: int = 1
 
 
 class ClippedSums(Protocol):

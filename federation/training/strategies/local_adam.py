@@ -2,7 +2,8 @@
 
 Layer:       federation.training.strategies.local_adam, above fedavg.
 Terms:       a site keeps its running means from round to round; they never leave it. A local step is one pass over all
-             rows of a site.
+             rows of a site. The learning rate falls in a straight line over the task's rounds, to the last one's
+             ``1 / rounds``.
 Guarantees:  those of ``fedavg``: with an epsilon each local step has the site's own full noise and is charged, so that the
              running means, which are made of noisy sums, cost nothing more. Floats are used at the site alone; what is
              sent and how the model moves are integers. A site that starts anew begins with means of 0.
@@ -63,11 +64,13 @@ class LocalAdam(FedAvg):
         zero = np.zeros(shape.size)
         means = kept if isinstance(kept, _Means) else _Means(zero, zero, 0)
         point, losses = state.parameters, []
+        left = Fraction(max(1, shape.n_rounds - state.n_steps), shape.n_rounds)
+        rate = float(shape.rule.learning_rate * left) * _ONE
         for _ in range(self.n_sums(shape.options)):
             total = np.array(sums.at(point), np.float64)
             losses.append(total[shape.size :].astype(np.int64).tolist())
             means = _after(means, total[: shape.size])
-            move = np.rint(_step(means) * float(shape.rule.learning_rate) * _ONE).astype(np.int64).tolist()
+            move = np.rint(_step(means) * rate).astype(np.int64).tolist()
             point = tuple(within(theta - each) for theta, each in zip(point, move, strict=True))
         sent = [(after - before) // MOVE for after, before in zip(point, state.parameters, strict=True)]
         return [*sent, 0, *losses[0][: int(shape.has_loss)]], means

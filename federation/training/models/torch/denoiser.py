@@ -3,17 +3,19 @@
 Layer:       federation.training.models.torch.denoiser, above picture_module.
 Terms:       a site's pictures are the clean ones; the network is shown each with Gaussian noise of ``sigma_permille``
              thousandths of the window (98 is 25 of 255), cut to the window.
-Guarantees:  the noise of a picture follows from the picture and the public parameters, so it is another one each round.
+Guarantees:  no normalisation: brightness is what the network has to keep.
+             The noise of a picture follows from the picture and the public parameters, so it is another one each round.
 Source:      Zhang and others, Beyond a Gaussian Denoiser, IEEE Transactions on Image Processing 26, 3142, 2017.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from federation.training.models.torch.picture_losses import picture_loss
 from federation.training.models.torch.picture_module import AUGMENT, PictureModule, Shape, turned
-from federation.training.models.torch.picture_parts import block, block_shapes, convolution
+from federation.training.models.torch.picture_parts import convolution
 from federation.training.options import Option
 from federation.training.picture_features import PICTURE
 
@@ -22,15 +24,18 @@ if TYPE_CHECKING:
 
     import torch
 
+_KERNEL: Final = 3
+
 
 class Denoiser(PictureModule):
-    """``depth`` blocks of ``width`` channels whose output is the noise to be taken away."""
+    """``depth`` convolutions of ``width`` channels whose output is the noise to be taken away."""
 
     name: ClassVar[str] = "denoiser"
     file_format: ClassVar[str] = "crossward/denoiser/1"
     has_classes: ClassVar[bool] = False
     restores: ClassVar[bool] = True
     outcome_kind: ClassVar[str] = PICTURE
+    adaptive_rate: ClassVar[Fraction | None] = Fraction(1, 200)
     options: ClassVar[Mapping[str, Option]] = {
         "width": Option(default=16, lowest=2, highest=64),
         "depth": Option(default=4, lowest=1, highest=12),
@@ -61,32 +66,33 @@ class Denoiser(PictureModule):
     def shapes(self, n_channels: int, n_outputs: int, n_axes: int) -> Sequence[Shape]:
         """See ``PictureModule``."""
         width = int(self.chosen["width"])
-        blocks = [
-            block_shapes(n_channels if place == 0 else width, width, n_axes)
-            for place in range(int(self.chosen["depth"]))
-        ]
+        inputs = [n_channels] + [width] * int(self.chosen["depth"])
+        outputs = [width] * int(self.chosen["depth"]) + [n_outputs]
         return [
-            *(shape for each in blocks for shape in each),
-            (n_outputs, width, *(3,) * n_axes),
-            (n_outputs,),
+            shape
+            for before, after in zip(inputs, outputs, strict=True)
+            for shape in ((after, before, *(_KERNEL,) * n_axes), (after,))
         ]
 
     def build(self, n_channels: int, n_outputs: int, n_axes: int) -> torch.nn.Module:
         """See ``PictureModule``."""
         from torch import nn
 
-        width, depth = int(self.chosen["width"]), int(self.chosen["depth"])
+        shapes = self.shapes(n_channels, n_outputs, n_axes)[::2]
 
         class Net(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
-                self.blocks = nn.Sequential(
-                    *(block(n_channels if place == 0 else width, width, n_axes) for place in range(depth))
+                self.layers = nn.ModuleList(
+                    convolution(n_axes)(before, after, _KERNEL, padding=1, padding_mode="replicate")
+                    for after, before, *_ in shapes
                 )
-                self.head = convolution(n_axes)(width, n_outputs, 3, padding=1)
 
             def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-                found: torch.Tensor = inputs - self.head(self.blocks(inputs))
-                return found
+                found = inputs
+                for layer in self.layers[:-1]:
+                    found = nn.functional.relu(layer(found))
+                noise: torch.Tensor = self.layers[-1](found)
+                return inputs - noise
 
         return Net()

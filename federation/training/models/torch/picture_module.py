@@ -12,6 +12,7 @@ Source:      docs/guarantees.md P13, P16.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import math
@@ -31,7 +32,7 @@ from federation.training.options import Option
 from federation.training.picture_features import pictures_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     import torch
@@ -153,14 +154,15 @@ class PictureModule(Model):
         }
         public = hashlib.sha256(parameters.tobytes()).digest()
         rows, losses = np.zeros((len(cases.target), len(parameters)), np.float32), np.zeros(len(cases.target))
-        for place in range(len(cases.target)):
-            picture, target = torch.from_numpy(cases.matrix[place]), torch.as_tensor(cases.target[place])
-            generator = torch.Generator().manual_seed(_seed(public, cases.matrix[place]))
-            picture, target = self.shown(picture.float(), target, generator)
-            loss = self.loss(torch.func.functional_call(module, own, (picture[None],)), target)
-            parts = torch.autograd.grad(loss, list(own.values()))
-            rows[place] = torch.cat([part.flatten() for part in parts]).numpy()
-            losses[place] = float(loss.detach())
+        with one_thread():
+            for place in range(len(cases.target)):
+                picture, target = torch.from_numpy(cases.matrix[place]), torch.as_tensor(cases.target[place])
+                generator = torch.Generator().manual_seed(_seed(public, cases.matrix[place]))
+                picture, target = self.shown(picture.float(), target, generator)
+                loss = self.loss(torch.func.functional_call(module, own, (picture[None],)), target)
+                parts = torch.autograd.grad(loss, list(own.values()))
+                rows[place] = torch.cat([part.flatten() for part in parts]).numpy()
+                losses[place] = float(loss.detach())
         return self._added(rows, losses, cases.starts)
 
     def _added(
@@ -184,7 +186,7 @@ class PictureModule(Model):
         module = self._built(*_sizes(encoding))
         own = filled(module, parameters, torch.float32)
         found = []
-        with torch.no_grad():
+        with one_thread(), torch.no_grad():
             for picture in matrix:
                 inputs = torch.as_tensor(picture, dtype=torch.float32)[None]
                 found.append(
@@ -212,6 +214,23 @@ class PictureModule(Model):
         if reason := mistake_of(module, self.shapes(n_channels, n_outputs, n_axes)):
             raise InvalidRequestError(parameter="model", reason=reason)
         return module
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch compute in the calling thread alone.
+
+    One small picture is too little for several: beside other work they wait for each other at every layer, at many
+    times the cost. Sites of one process each have a thread of their own anyway.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def turned(
