@@ -29,7 +29,7 @@ from federation.training.optimizer import floats_of
 from federation.training.options import read_options
 from federation.training.picture_features import encoding_of, pictures_to_dict
 from federation.training.strategies.registry import DEFAULT_STRATEGY
-from federation.training.task import TrainingTask, declared_options, default_rate
+from federation.training.task import PAILLIER, TrainingTask, declared_options, default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,6 +78,7 @@ class FederatedModel:
         report_loss: bool = False,
         purpose: str = "analysis",
         strategy: str = DEFAULT_STRATEGY,
+        aggregation: str = PAILLIER,
         **options: Any,
     ) -> None:
         """Keep the parameters; they are checked by ``fit``. ``exact=True`` needs ``epsilon=None``."""
@@ -87,6 +88,7 @@ class FederatedModel:
         self.l2, self.momentum, self.expected_units = l2, momentum, expected_units
         self.report_loss, self.purpose = report_loss, purpose
         self.strategy, self.options = strategy, options
+        self.aggregation = aggregation
 
     @classmethod
     def _names(cls) -> tuple[str, ...]:
@@ -224,6 +226,8 @@ class FederatedModel:
         params = self.get_params()
         if self.strategy == DEFAULT_STRATEGY:
             del params["strategy"]  # files from before there were other strategies have none
+        if self.aggregation == PAILLIER:
+            del params["aggregation"]  # likewise
         document = {
             "format": self._model().file_format,
             "params": params,
