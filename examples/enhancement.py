@@ -9,7 +9,7 @@ from federation.training.estimators import estimator_of
 
 TASKS = {"nuclei": (NUCLEI, "tile"), "mri": (PLANES, "image")}
 SIGMA = 25
-DENOISER = {"epsilon": None, "exact": True, "strategy": "local_adam", "rounds": 60, "depth": 5}
+DENOISER = {"epsilon": None, "exact": True, "strategy": "local_adam", "rounds": 60, "local_epochs": 8}
 
 
 def noisy(pictures, seed=0):
@@ -35,4 +35,6 @@ if __name__ == "__main__":
         worse = noisy(clean)
         before = np.mean(10 * np.log10(255**2 / ((worse - clean) ** 2).mean(axis=(1, 2))))
         found, alike = model.score(worse, clean), model.similarity(worse, clean)
-        print(f"{task}: {before:.2f} dB with noise, {found:.2f} dB enhanced, similarity {alike:.3f}, {len(clean)} pictures")
+        print(
+            f"{task}: {before:.2f} dB with noise, {found:.2f} dB enhanced, similarity {alike:.3f}, {len(clean)} pictures"
+        )

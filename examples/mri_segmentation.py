@@ -15,7 +15,9 @@ UNET = {"epsilon": None, "exact": True, "strategy": "local_adam", "rounds": 40}
 
 def trained(deal=0, planes=PLANES, model="unet", **settings):
     """Return the fitted model and the held-out slices and tissues, 12 of each plane."""
-    session, held = open_session(planes, pictures=PICTURES, arrays={"slice": "image", "tissue": "label"}, deal=deal)
+    session, held = open_session(
+        planes, pictures=PICTURES, arrays={"slice": "image", "tissue": "label"}, deal=deal
+    )
     with session:
         fitted = estimator_of(model)(aggregation="shares", **settings)
         fitted.fit(session, table="pictures", features=["slice"], target="tissue")

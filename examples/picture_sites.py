@@ -47,7 +47,10 @@ def open_session(files, *, pictures, arrays, columns=None, deal=0, folder=DATA):
         "max_rows_per_unit": 1,
         "max_sites_per_unit": 1,
         "rows_max": max(map(len, sites.values())),
-        "columns": {"place": {"type": "numeric", "lower": 0, "upper": 2000, "resolution": 1}, **(columns or {})},
+        "columns": {
+            "place": {"type": "numeric", "lower": 0, "upper": 2000, "resolution": 1},
+            **(columns or {}),
+        },
         "pictures": pictures,
     }
     session = federation.local(sites, schema={"tables": {"pictures": table}}, policy=OPEN, budget=BUDGET)

@@ -210,3 +210,23 @@ def test_an_evaluation_of_masks_is_refused(session):
             table="tiles", features=["tile"], target="nuclei", model="unet", exact=True, evaluate=[0]
         )
     assert Fraction(1) == MODELS["unet"].learning_rate
+
+
+@given(st.integers(0, 7), st.integers(0, 2**32 - 1))
+def test_law_a_turn_is_undone(choice, seed):
+    import torch
+
+    from federation.training.models.torch.picture_module import turn, unturned
+
+    values = torch.from_numpy(np.random.default_rng(seed).random((2, 3, 5)))
+    assert (unturned(turn(values, choice), choice) == values).all()
+
+
+def test_an_enhanced_picture_turns_with_the_picture():
+    model, encoding = model_of("denoiser")
+    parameters = np.random.default_rng(7).normal(0, 0.1, model.size(encoding))
+    picture = np.random.default_rng(8).random((1, 1, 8, 8), dtype=np.float32)
+    one, two = (
+        model.predict(encoding, parameters, each) for each in (picture, np.rot90(picture, axes=(2, 3)))
+    )
+    np.testing.assert_allclose(np.rot90(one, axes=(2, 3)), two, atol=1e-6)

@@ -3,6 +3,7 @@
 Layer:       federation.training.models.torch.denoiser, above picture_module.
 Terms:       a site's pictures are the clean ones; the network is shown each with Gaussian noise of ``sigma_permille``
              thousandths of the window (98 is 25 of 255), cut to the window.
+             A prediction is the mean over all turns and mirrors of the picture, where the network was trained with them.
 Guarantees:  no normalisation: brightness is what the network has to keep.
              The noise of a picture follows from the picture and the public parameters, so it is another one each round.
 Source:      Zhang and others, Beyond a Gaussian Denoiser, IEEE Transactions on Image Processing 26, 3142, 2017.
@@ -34,6 +35,7 @@ class Denoiser(PictureModule):
     file_format: ClassVar[str] = "crossward/denoiser/1"
     has_classes: ClassVar[bool] = False
     restores: ClassVar[bool] = True
+    averages_turns: ClassVar[bool] = True
     outcome_kind: ClassVar[str] = PICTURE
     adaptive_rate: ClassVar[Fraction | None] = Fraction(1, 200)
     options: ClassVar[Mapping[str, Option]] = {

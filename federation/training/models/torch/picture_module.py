@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 _ROW_BITS: Final = 6
+TURNS: Final = 8
 _SEED_TAG: Final = b"crossward/picture-seed/1\n"
 AUGMENT: Final[Mapping[str, Option]] = {"augment": Option(default=1, lowest=0, highest=1)}
 
@@ -54,6 +55,7 @@ class PictureModule(Model):
     learning_rate: ClassVar[Fraction] = Fraction(1)
     adaptive_rate: ClassVar[Fraction | None] = Fraction(1, 100)
     may_exceed_rows: ClassVar[bool] = True
+    averages_turns: ClassVar[bool] = False
 
     def __init__(self, options: Mapping[str, Value] | None = None) -> None:
         """Take the values of the architecture's options; their defaults where none are given."""
@@ -188,11 +190,19 @@ class PictureModule(Model):
         found = []
         with one_thread(), torch.no_grad():
             for picture in matrix:
-                inputs = torch.as_tensor(picture, dtype=torch.float32)[None]
-                found.append(
-                    self.given(torch.func.functional_call(module, own, (inputs,)), inputs).numpy()[0]
-                )
+                inputs = torch.as_tensor(np.ascontiguousarray(picture), dtype=torch.float32)[None]
+                scores = [
+                    unturned(torch.func.functional_call(module, own, (turn(inputs, choice),)), choice)
+                    for choice in self._views(inputs)
+                ]
+                found.append(self.given(torch.stack(scores).mean(dim=0), inputs).numpy()[0])
         return np.stack(found) if found else np.zeros((0, pictures_of(encoding).n_outputs))
+
+    def _views(self, inputs: torch.Tensor) -> range:
+        """Turns over which a prediction is the mean."""
+        if not (self.averages_turns and self.chosen.get("augment")):
+            return range(1)
+        return range(TURNS if inputs.shape[-1] == inputs.shape[-2] else TURNS // 2)
 
     def given(self, scores: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         """Return the prediction behind the scores; here the chance of each class."""
@@ -246,13 +256,21 @@ def turned(
     import torch
 
     choice = int(torch.randint(0, 8, (), generator=generator))
-    is_square = picture.shape[-1] == picture.shape[-2]
-    for bit, axis in ((1, -1), (2, -2)):
-        if choice & bit:
-            picture, target = picture.flip(axis), target.flip(axis) if target.ndim else target
-    if choice & 4 and is_square:
-        picture, target = picture.transpose(-1, -2), target.transpose(-1, -2) if target.ndim else target
-    return picture, target
+    if choice >= TURNS // 2 and picture.shape[-1] != picture.shape[-2]:
+        choice -= TURNS // 2
+    return turn(picture, choice), turn(target, choice) if target.ndim else target
+
+
+def turn(values: torch.Tensor, choice: int) -> torch.Tensor:
+    """Mirror along the last two axes, then, from 4 on, exchange them; ``unturned`` is the way back."""
+    found = values.flip([axis for bit, axis in ((1, -1), (2, -2)) if choice & bit])
+    return found.transpose(-1, -2) if choice >= TURNS // 2 else found
+
+
+def unturned(values: torch.Tensor, choice: int) -> torch.Tensor:
+    """Undo ``turn``."""
+    found = values.transpose(-1, -2) if choice >= TURNS // 2 else values
+    return found.flip([axis for bit, axis in ((1, -1), (2, -2)) if choice & bit])
 
 
 def _sizes(encoding: Encoding) -> tuple[int, int, int]:
