@@ -1,6 +1,8 @@
 """Every kind of picture file against the numbers that were written into it."""
 
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -167,6 +169,68 @@ def test_grey_pixels_keep_their_numbers(tmp_path, kind):
     if kind in {np.uint8, np.uint16}:
         write_pixels(tmp_path / "a.png", array)
         assert read_picture("a.png", tmp_path).pixels[..., 0].tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_packed_png_keeps_its_numbers(tmp_path, depth):
+    """Pillow reads class 1 of two bits as 85 (findings/pillow-label-one-of-two-bits-is-85.sh)."""
+    rows = np.array([[0, 1], [(1 << depth) - 1, 0]], np.uint8)
+    packed = b"".join(
+        b"\0" + int("".join(format(value, f"0{depth}b") for value in row).ljust(8, "0"), 2).to_bytes(1, "big")
+        for row in rows
+    )
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", 2, 2, depth, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(packed)), chunk(b"IEND", b"")]
+    (tmp_path / "m.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    assert read_picture("m.png", tmp_path).pixels[..., 0].tolist() == rows.tolist()
+
+
+def tiff(path, array, photometric=1, sample_format=1):
+    """One strip of a TIFF file, written by its definition."""
+    data = array.tobytes()
+    tags = [
+        (256, 3, array.shape[1]), (257, 3, array.shape[0]), (258, 3, 8 * array.itemsize), (259, 3, 1),
+        (262, 3, photometric), (273, 4, 8), (277, 3, 1), (278, 3, array.shape[0]), (279, 4, len(data)),
+        (339, 3, sample_format),
+    ]  # fmt: skip
+    entries = b"".join(
+        struct.pack("<HHI", tag, kind, 1) + struct.pack("<I", value) for tag, kind, value in tags
+    )
+    place = 8 + len(data) + len(data) % 2
+    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    path.write_bytes(b"II*\0" + struct.pack("<I", place) + data + b"\0" * (len(data) % 2) + directory)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sample_format", "values"),
+    [(np.int8, 2, [[-5, 0, 5]]), (np.uint32, 1, [[0, 1, 4_000_000_000]]), (np.int16, 2, [[-5, 0, 5]])],
+)
+def test_a_tiff_keeps_the_sign_of_its_numbers(tmp_path, kind, sample_format, values):
+    """Pillow reads the signed byte -5 as 251 (findings/pillow-signed-byte-is-251.sh)."""
+    tiff(tmp_path / "a.tif", np.array(values, kind), sample_format=sample_format)
+    assert read_picture("a.tif", tmp_path).pixels[..., 0].tolist() == values
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_a_tiff_whose_zero_is_white_is_refused(tmp_path, kind):
+    """Pillow turns it with 8 bits and not with 16 (findings/pillow-white-is-zero-in-eight-bits-only.sh)."""
+    tiff(tmp_path / "a.tif", np.array([[0, 10, 200]], kind), photometric=0)
+    with pytest.raises(PictureError, match="0 is white"):
+        read_picture("a.tif", tmp_path)
+
+
+def test_colours_of_sixteen_bits_are_refused(tmp_path):
+    """Pillow keeps the upper 8 bits."""
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + b"\x03\xe8" * 3)), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in parts]
+    (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    with pytest.raises(PictureError, match="16 bits"):
+        read_picture("c.png", tmp_path)
 
 
 def test_colour_has_three_channels_and_transparency_is_refused(tmp_path):

@@ -2,9 +2,10 @@
 
 Layer:       analytics.sources.images above paths.
 Terms:       the pages of a TIFF file are slices.
-Guarantees:  grey values of 8, 16 and 32 bits keep their numbers; colours have three channels. A palette is looked up. A
-             transparent pixel has no colour, so a picture with one is refused.
-Source:      Pillow.
+Guarantees:  grey values of 1 to 32 bits, with and without sign, keep the numbers of the file; colours of 8 bits have three
+             channels. A palette is looked up. Refused: a transparent pixel, which has no colour; colours of 16 bits, of
+             which Pillow keeps the upper 8; a TIFF whose 0 is white, which Pillow turns with 8 bits and not with more.
+Source:      Pillow 13; PNG (ISO/IEC 15948); TIFF 6.0. findings/ has what Pillow does to such files.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ SUFFIXES: Final = (".png", ".tif", ".tiff")
 _GREY: Final = ("1", "L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _OPAQUE: Final = 255
 _LARGEST_PIXELS: Final = 1 << 28
+_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+_WHITE_IS_ZERO, _UNSIGNED, _SIGNED = 0, 1, 2
+_BYTE, _WORD = 8, 32
+_DEPTH_AT: Final = 24  # of a PNG file, behind its signature and size
 
 
 def read_pixels(place: Place) -> Raster:
@@ -48,6 +53,13 @@ def read_pixels(place: Place) -> Raster:
 
 
 def _check(image: Any, n_pages: int) -> None:
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and image.mode != "1":
+        reason = "is a TIFF file whose 0 is white: turn it, so that 0 is black"
+        raise PictureError(reason)
+    if image.mode in {"RGB", "RGBA", "LA"} and _depth(image) > _BYTE:
+        reason = "has colours, or transparency, of 16 bits"
+        raise PictureError(reason)
     if image.format == "PNG" and n_pages > 1:
         reason = "is animated"
         raise PictureError(reason)
@@ -76,8 +88,7 @@ def _pages(image: Any, n_pages: int, number: int | None) -> Pixels:
 def _page(image: Any) -> Pixels:
     """One page, shape ``(rows, columns, channels)``."""
     if image.mode in _GREY:
-        values = np.asarray(image)
-        return values.astype(np.float32)[..., None]
+        return _stored(image).astype(np.float32)[..., None]
     if image.mode == "RGB":
         return np.asarray(image).astype(np.float32)
     if image.mode in {"P", "RGBA", "LA", "PA"}:
@@ -89,3 +100,30 @@ def _page(image: Any) -> Pixels:
         return kept.astype(np.float32)
     reason = f"is of the kind {image.mode}, which is neither grey nor RGB"
     raise PictureError(reason)
+
+
+def _stored(image: Any) -> Any:
+    """The numbers of a grey page as its file holds them; Pillow stretches 2 and 4 bits, and loses or adds a sign."""
+    depth = _depth(image)  # before Pillow decodes and closes the file
+    values = np.asarray(image)
+    if image.format == "PNG" and image.mode == "L" and depth < _BYTE:
+        return values // (_OPAQUE // ((1 << depth) - 1))
+    sign = getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, (_UNSIGNED,))
+    sign = sign[0] if isinstance(sign, tuple) else sign
+    if image.format == "TIFF" and image.mode == "L" and sign == _SIGNED:
+        return values.view(np.int8)
+    if image.format == "TIFF" and image.mode == "I" and sign == _UNSIGNED and depth == _WORD:
+        return values.view(np.uint32)
+    return values
+
+
+def _depth(image: Any) -> int:
+    """Bits of a number in the file."""
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(_BITS, (1,))
+        return int(max(bits)) if isinstance(bits, tuple) else int(bits)
+    place = image.fp.tell()
+    image.fp.seek(_DEPTH_AT)
+    depth = image.fp.read(1)[0]
+    image.fp.seek(place)
+    return int(depth)
