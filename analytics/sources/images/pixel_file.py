@@ -88,7 +88,7 @@ def _pages(image: Any, n_pages: int, number: int | None) -> Pixels:
 def _page(image: Any) -> Pixels:
     """One page, shape ``(rows, columns, channels)``."""
     if image.mode in _GREY:
-        return _stored(image).astype(np.float32)[..., None]
+        return np.asarray(_stored(image), np.float32)[..., None]
     if image.mode == "RGB":
         return np.asarray(image).astype(np.float32)
     if image.mode in {"P", "RGBA", "LA", "PA"}:
