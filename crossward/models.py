@@ -9,7 +9,8 @@ See instead: task files and the parameters that all models share (``federation.t
 from typing import Any
 
 from federation.training import estimators
-from federation.training.estimators import FederatedLogisticRegression, FederatedModel, estimator_of
+from federation.training.estimators import FederatedLogisticRegression, estimator_of
+from federation.training.fitted_model import FederatedModel
 from federation.training.models.registry import MODELS
 
 __all__ = ["FederatedLogisticRegression", "FederatedModel", "estimator_of"]

@@ -21,6 +21,7 @@ from analytics.schema.columns import (
     NumericColumn,
 )
 from analytics.schema.numbers import exact_number
+from analytics.schema.pictures import EXACT, GREY, Picture, windows_of
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -32,8 +33,10 @@ _MAX_TABLES = 100
 
 _TABLE_KEYS = frozenset(
     {"population", "privacy_unit", "max_rows_per_unit", "max_sites_per_unit", "rows_max"}
-    | {"exact_dimensions", "columns", "unit_form", "guessed", "link_form"}
+    | {"exact_dimensions", "columns", "unit_form", "pictures", "guessed", "link_form"}
 )
+_PICTURE_KEYS = frozenset({"size", "channels", "window", "spacing", "fit", "classes", "flatten"})
+_MAX_PICTURES = 20
 _UNIT_FORMS = ("text", "integer")
 _LINK_STEPS = ("nfkc", "casefold", "no_blanks", "no_punctuation", "no_leading_zeros")
 _GUESSABLE = ("privacy_unit", "unit_form", "max_rows_per_unit", "rows_max")
@@ -97,6 +100,14 @@ def _integer(value: object) -> int:
     if number.denominator != 1:
         raise _refuse("must be a whole number")
     return int(number)
+
+
+def _integers(value: object) -> tuple[int, ...]:
+    return tuple(_integer(item) for item in _list(value))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_text(item) for item in _list(value))
 
 
 def _boolean(value: object) -> bool:
@@ -193,10 +204,63 @@ def _read_table(name: str, section: _Section) -> dict[str, Any]:
         "exact_dimensions": section.read("exact_dimensions", _names, ()),
         "columns": columns,
         "unit_form": section.read("unit_form", _unit_form, "text"),
+        "pictures": _read_pictures(section),
         "guessed": section.read("guessed", _guesses, ()),
         "link_form": section.read("link_form", _link_form, None),
     }
     return fields if unit else fields | {"max_rows_per_unit": 1}
+
+
+def _read_pictures(table: _Section) -> dict[str, Picture]:
+    section = _Section(f"{table.path}.pictures", table.mapping.get("pictures", {}), table.mistakes)
+    if len(section.mapping) > _MAX_PICTURES:
+        section.report("", f"at most {_MAX_PICTURES} pictures")
+        return {}
+    pictures: dict[str, Picture] = {}
+    for name, body in section.mapping.items():
+        if not _NAME.fullmatch(name):
+            section.report(name[:80], _NAME_RULE)
+            continue
+        picture = _read_picture(name, _Section(f"{section.path}.{name}", body, section.mistakes))
+        if picture is not None:
+            pictures[name] = picture
+    return pictures
+
+
+def _read_picture(name: str, section: _Section) -> Picture | None:
+    section.allow(_PICTURE_KEYS)
+    before = len(section.mistakes)
+    fields: dict[str, Any] = {
+        "name": name,
+        "size": section.require("size", _integers, ()),
+        "channels": section.read("channels", _texts, GREY),
+        "windows": section.read("window", windows_of, ()),
+        "spacing": section.read("spacing", _numbers, ()),
+        "fit": section.read("fit", _text, EXACT),
+        "classes": section.read("classes", _texts, ()),
+        "flatten": section.read("flatten", _boolean, default=False),
+    }
+    if len(section.mistakes) != before:
+        return None
+    try:
+        return Picture(**fields)
+    except SchemaError as error:
+        for found in error.mistakes:
+            section.report(found.path, found.problem)
+        return None
+
+
+def read_picture(name: str, fields: object) -> Picture:
+    """Read one picture, as ``Picture.to_dict`` writes it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    mistakes: list[Mistake] = []
+    picture = _read_picture(name, _Section(name, fields, mistakes))
+    if picture is None:
+        raise ValueError("; ".join(map(str, mistakes)))
+    return picture
 
 
 def _read_columns(table: _Section) -> dict[str, Column]:

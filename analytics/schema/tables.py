@@ -8,12 +8,13 @@ Source:      ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from analytics.errors import Mistake, SchemaError
 from analytics.schema.columns import Column, IdentifierColumn
+from analytics.schema.pictures import Picture  # noqa: TC001  the API's page reads it
 from analytics.schema.reading import read_tables
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Table:
         exact_dimensions: columns that exact WHERE, GROUP BY and items may use.
         columns: each column under its name, in declared order, the privacy unit's column among them unless it is ``row``.
         unit_form: how identifiers are compared: as texts or as integers; ``sources.units`` says exactly how.
+        pictures: pictures and masks of each row, by name; models alone look at them.
         guessed: names of the keys above that came from data and wait for a person; nothing is answered until then.
         link_form: how identifiers are made equal before sites link their patients, beyond ``unit_form``; an empty list adds
             nothing. None: the table's patients cannot be linked.
@@ -54,11 +56,13 @@ class Table:
     exact_dimensions: tuple[str, ...]
     columns: Mapping[str, Column]
     unit_form: UnitForm = "text"
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
     guessed: tuple[str, ...] = ()
     link_form: tuple[LinkStep, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
+        object.__setattr__(self, "pictures", MappingProxyType(dict(self.pictures)))
         found = tuple(self._mistakes())
         if found:
             raise SchemaError(mistakes=found)
@@ -99,7 +103,7 @@ class Table:
             )
 
     def _name_mistakes(self) -> Iterator[Mistake]:
-        folded = [name.lower() for name in self.columns]
+        folded = [name.lower() for name in (*self.columns, *self.pictures)]
         if len(set(folded)) != len(folded):
             yield Mistake(path="columns", problem="two names differ only in upper and lower case")
         if ROW in folded:
@@ -134,7 +138,7 @@ class Table:
         return next((column for key, column in self.columns.items() if key.lower() == folded), None)
 
     def to_dict(self) -> dict[str, object]:
-        """Canonical form; defaults of max_sites_per_unit, unit_form, guessed and link_form stay left out."""
+        """Canonical form; defaults of max_sites_per_unit, unit_form, pictures, guessed and link_form stay left out."""
         shape: dict[str, object] = {
             "population": self.population,
             "privacy_unit": self.privacy_unit,
@@ -147,6 +151,8 @@ class Table:
             shape["max_sites_per_unit"] = self.max_sites_per_unit
         if self.unit_form != "text":
             shape["unit_form"] = self.unit_form
+        if self.pictures:
+            shape["pictures"] = {name: picture.to_dict() for name, picture in self.pictures.items()}
         if self.guessed:
             shape["guessed"] = list(self.guessed)
         if self.link_form is not None:

@@ -53,6 +53,9 @@ def _table(old: Table, new: Table) -> Iterator[str]:
     added = set(new.guessed) - set(old.guessed)
     if added:
         yield f"guessed cannot be added to {', '.join(sorted(added))}"
+    for name, picture in old.pictures.items():
+        if new.pictures.get(name) != picture:
+            yield f"picture {name} cannot change: {_ANEW}"
     for name, column in old.columns.items():
         if name not in new.columns:
             yield f"column {name} is removed"

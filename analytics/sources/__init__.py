@@ -6,10 +6,12 @@ Modules:     formats (kinds of file: one file and one line each), spec (what the
              grids), units (the privacy unit's normal form), findings (what columns hold), ingest (one pass; rows of one
              unit), report (for the site's administrator alone), typed_copy (the clean table of an unchanged file), steps
              and preparation (a mapping's steps, before the view), engines (the databases that hold the clean table),
-             servers and pushed (tables in database servers), local_table (the clean table that plans scan).
+             servers and pushed (tables in database servers), images (files of pictures), local_table (the clean table that
+             plans scan), opening (a table read and cleaned).
 """
 
-from analytics.sources.local_table import LocalTable, open_frame, open_table
+from analytics.sources.local_table import LocalTable
+from analytics.sources.opening import open_frame, open_table
 from analytics.sources.reports.report import ColumnReport, IngestReport
 from analytics.sources.spec import CellRules, SourceSpec
 

@@ -1,6 +1,6 @@
 """A site's clean table, scanned by plans.
 
-Layer:       analytics.sources, the highest.
+Layer:       analytics.sources below opening.
 Shapes:      ``local_figures`` gives ``(n_figures,)`` int64, clamped, neither weighted nor noisy; ``complete_cases``
              gives rows, for the site's own training stage.
 Guarantees:  one scan a plan; questions run side by side; a time limit ends one without touching the others. No error
@@ -14,56 +14,48 @@ Source:      ours.
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
-from analytics.schema import BooleanColumn, NumericColumn
+from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
+from analytics.schema import BooleanColumn
 from analytics.schema.tables import ROW
-from analytics.sources.engines.duckdb_engine import DuckDBEngine
-from analytics.sources.frames import FRAME, register
+from analytics.sources.images.opening import NUMBER
 from analytics.sources.link_forms import LINK_COLUMN
-from analytics.sources.loading import connect, opened, shut, workplace_in
-from analytics.sources.preparation.mapped import ingest_mapped, inputs_opened
-from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
-from analytics.sources.typed_copy import TypedCopy
-from analytics.sources.view_columns import chosen_columns
 from analytics.sql.terms.render import DIALECTS, quoted
 from analytics.statistics.blocks import MISSING, invalid_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    import duckdb
-    import pandas as pd
 
     from analytics.plans.plan import Plan
     from analytics.schema import Table
     from analytics.sources.engines.base import Engine, Row
+    from analytics.sources.images.opening import TablePictures
     from analytics.sources.kept_links import SiteLinks
     from analytics.sources.reports.report import IngestReport
-    from analytics.sources.spec import Preparation
 
 T = TypeVar("T")
-LARGE_BYTES = 1 << 24  # of a file that is worth a second reading where the first one stops
 
 
 class LocalTable:
     """One table of one site, clean and shut off; thread-safe."""
 
-    def __init__(self, *, engine: Engine, table: Table, report: IngestReport) -> None:
+    def __init__(
+        self, *, engine: Engine, table: Table, report: IngestReport, pictures: TablePictures | None = None
+    ) -> None:
         """Take over an engine that holds the clean table.
 
         Args:
             engine: open, and shut off from everything else.
             table: the schema's table.
             report: what was found at ingest, for the site's administrator.
+            pictures: of its rows, where the schema has any.
         """
+        self._pictures = pictures
         self.table, self.report, self.engine = table, report, engine
         self._never_null = frozenset(
             each.name
@@ -166,6 +158,38 @@ class LocalTable:
         names = [quoted(name) for name in columns]
         known = " AND ".join(f"{name} IS NOT NULL" for name in names)
         return self._values([self._integer(name) for name in columns], f"WHERE {known}", limit_s)
+
+    def complete_pictures(
+        self, columns: Sequence[str], pictures: Sequence[str], limit_s: float | None = None
+    ) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[Any], ...]]:
+        """Fetch the rows that have a value in every one of some columns, and every one of some pictures.
+
+        Visible to: the site alone.
+
+        Args:
+            columns: declared names, none of them the privacy unit; perhaps none.
+            pictures: declared names, at least one.
+            limit_s: as for ``complete_cases``.
+
+        Returns:
+            Rows as ``complete_cases`` gives them; and each picture of these rows, float32 ``(n, channels, *size)`` in
+            [0, 1], or of a mask uint8 ``(n, *size)``.
+
+        Raises:
+            LocalTimeoutError: not done in time.
+            SourceLostError: the database is gone.
+            SourceFailedError: the database failed, now or before; or the table has no pictures.
+        """
+        if self._pictures is None:
+            raise SourceFailedError(source=self.report.source, kind="no pictures")
+        values = [
+            *(self._integer(name) for name in columns),
+            f"COALESCE(CAST({quoted(NUMBER)} AS BIGINT), -1)",
+        ]
+        known = " AND ".join(["TRUE", *(f"{quoted(name)} IS NOT NULL" for name in columns)])
+        rows = self._values(values, f"WHERE {known}", limit_s)
+        rows = rows[np.isin(rows[:, -1], self._pictures.with_all(pictures))]
+        return rows[:, :-1], tuple(self._pictures.of(name, rows[:, -1]) for name in pictures)
 
     def every_row(self, columns: Sequence[str], limit_s: float | None = None) -> npt.NDArray[np.int64]:
         """Fetch all rows of some columns, as ``complete_cases``, with ``MISSING`` where one lacks a value.
@@ -275,177 +299,3 @@ class LocalTable:
         except Exception as error:  # noqa: BLE001  whatever it is, its text stays here
             self._out_of_service.set()
             raise SourceFailedError(source=self.report.source, kind=type(error).__name__) from None
-
-
-def open_table(
-    spec: SourceSpec,
-    table: Table,
-    *,
-    site_key: bytes,
-    threads: int | None = None,
-    copies: Path | None = None,
-) -> LocalTable:
-    """Load, clean and shut off a site's file.
-
-    Visible to: the site alone.
-
-    Args:
-        spec: the site's source.
-        table: the schema's table.
-        site_key: the site's secret, 16 to 64 bytes, that chooses which rows of a unit stay.
-        threads: threads for its queries; None leaves DuckDB's choice.
-        copies: the site's protected folder for clean tables of unchanged files; None: none are kept.
-
-    Returns:
-        The source; its ``report`` is for the site's administrator.
-
-    Raises:
-        SchemaMismatchError: the file or a column is not as it should be.
-    """
-    if spec.engine:
-        engine, report = _pushed(spec, table)
-        return LocalTable(engine=engine, table=table, report=report)
-    kept = None if copies is None else TypedCopy(copies, spec, table, site_key)
-    found = _from_copy(kept, threads) if kept else None
-    if found is None and (numbers := _plain_numbers(spec, table)):
-        with contextlib.suppress(
-            SchemaMismatchError
-        ):  # whatever is wrong, reading every cell as a text says it
-            found = _read(spec, table, site_key, threads, kept, numbers)
-    connection, report = found or _read(spec, table, site_key, threads, kept)
-    return LocalTable(engine=DuckDBEngine(connection, source=spec.name), table=table, report=report)
-
-
-def _pushed(spec: SourceSpec, table: Table) -> tuple[Engine, IngestReport]:
-    """Open a table that stays in its server."""
-    if spec.engine == "spark":
-        from analytics.sources.pushed.spark_table import push_spark
-
-        return push_spark(spec, table)
-    from analytics.sources.pushed.postgresql_table import push_postgresql
-
-    return push_postgresql(spec, table)
-
-
-def _from_copy(kept: TypedCopy, threads: int | None) -> tuple[duckdb.DuckDBPyConnection, IngestReport] | None:
-    connection = connect(threads)
-    report = kept.load(connection)
-    if report is None:
-        connection.close()
-        return None
-    shut(connection)
-    return connection, report
-
-
-def _plain_numbers(spec: SourceSpec, table: Table) -> frozenset[str]:
-    """Columns of the file whose texts no view and no rule of the source looks at: a reader may make numbers of them at once."""
-    is_plain = not spec.cells.missing and spec.cells.decimal == "." and spec.mapping is None
-    if not is_plain or not spec.path.is_file() or spec.path.stat().st_size < LARGE_BYTES:
-        return frozenset()
-    numeric = {name.lower() for name, column in table.columns.items() if isinstance(column, NumericColumn)}
-    if spec.view == DEFAULT_VIEW:
-        return frozenset(name for name in table.columns if name.lower() in numeric)
-    chosen = chosen_columns(spec.view) or ()
-    others = {own.lower() for name, own in chosen if name.lower() not in numeric}
-    return frozenset(own for name, own in chosen if name.lower() in numeric and own.lower() not in others)
-
-
-def _read(
-    spec: SourceSpec,
-    table: Table,
-    site_key: bytes,
-    threads: int | None,
-    kept: TypedCopy | None,
-    numbers: frozenset[str] = frozenset(),
-) -> tuple[duckdb.DuckDBPyConnection, IngestReport]:
-    connection = connect(threads)
-    try:
-        return connection, _ingest_file(connection, spec, table, site_key, kept, numbers)
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _ingest_file(
-    connection: duckdb.DuckDBPyConnection,
-    spec: SourceSpec,
-    table: Table,
-    site_key: bytes,
-    kept: TypedCopy | None,
-    numbers: frozenset[str],
-) -> IngestReport:
-    with workplace_in(kept.folder if kept else None) as workplace:
-        copy = workplace / "clean.parquet"
-        is_hashed = kept is not None
-        with (
-            opened(connection, spec, workplace=workplace, is_hashed=is_hashed, numbers=numbers) as relation,
-            inputs_opened(connection, spec.inputs(), workplace) as others,
-        ):
-            paths = [path for other, _, _ in others.values() for path in other.paths]
-            shut(connection, [*relation.paths, *paths, str(copy)])
-            report = ingest_mapped(
-                connection,
-                relation,
-                table=table,
-                view=spec.view,
-                rules=spec.cells,
-                source=spec.name,
-                site_key=site_key,
-                mapping=spec.mapping,
-                others=others,
-            )
-            digest = relation.digest()
-        if kept:
-            kept.save(connection, copy, report, digest)
-    return report
-
-
-def open_frame(
-    frame: pd.DataFrame,
-    table: Table,
-    *,
-    site_key: bytes,
-    view: str = DEFAULT_VIEW,
-    name: str = "frame",
-    cells: CellRules | None = None,
-    mapping: Preparation | None = None,
-) -> LocalTable:
-    """Clean and shut off a pandas frame; for sites that are threads of one process.
-
-    Args:
-        frame: the rows.
-        table: the schema's table.
-        site_key: as for ``open_table``.
-        view: one SELECT over ``source``.
-        name: what messages call it.
-        cells: how its texts are written.
-        mapping: the site's harmonising, which runs before the view.
-
-    Returns:
-        The source.
-
-    Raises:
-        SchemaMismatchError: a column is not as it should be.
-    """
-    connection = connect(None)
-    try:
-        relation = register(connection, frame, name)
-        inputs = {} if mapping is None else mapping.inputs_of(None)
-        with workplace_in(None) as workplace, inputs_opened(connection, inputs, workplace) as others:
-            shut(connection, [path for other, _, _ in others.values() for path in other.paths])
-            report = ingest_mapped(
-                connection,
-                relation,
-                table=table,
-                view=view,
-                rules=cells or CellRules(),
-                source=name,
-                site_key=site_key,
-                mapping=mapping,
-                others=others,
-            )
-        connection.unregister(FRAME)
-    except BaseException:
-        connection.close()
-        raise
-    return LocalTable(engine=DuckDBEngine(connection, source=name), table=table, report=report)

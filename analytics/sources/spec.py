@@ -160,6 +160,7 @@ class SourceSpec:
         encoding: for csv, a name that Python knows, such as utf-8, cp1252 or utf-16.
         view_definition: for fhir, what its columns are.
         cells: how texts are written.
+        pictures: the folder below which the files of a table with pictures lie; None: the folder of the file.
         mapping: the site's harmonising, which runs before the view; None: the view reads the file itself.
     """
 
@@ -178,6 +179,7 @@ class SourceSpec:
     columns: tuple[str, ...] = ()
     condition: str = ""
     label: str = ""
+    pictures: Path | None = None
 
     def __post_init__(self) -> None:
         if self.view.strip() == DEFAULT_VIEW:  # a file ends its line, and an administrator may indent it
@@ -225,6 +227,11 @@ class SourceSpec:
     def name(self) -> str:
         """The file's name, or the table's in a server, for messages."""
         return self.label or (self.path.name if self.server is None else self.relation)
+
+    @property
+    def picture_folder(self) -> Path:
+        """Where the files of pictures lie."""
+        return self.path.parent if self.pictures is None else self.pictures
 
     def inputs(self) -> Mapping[str, SourceSpec]:
         """What the mapping reads besides this source, by block; empty where there is no mapping.

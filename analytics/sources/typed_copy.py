@@ -165,4 +165,6 @@ def _escaped(path: Path) -> str:
 def _report(shape: dict[str, Any]) -> IngestReport:
     columns = tuple(ColumnReport(**column) for column in shape["columns"])
     steps = tuple(StepReport(**step) for step in shape["steps"])
-    return IngestReport(**{**shape, "columns": columns, "steps": steps})
+    return IngestReport(
+        **{**shape, "columns": columns, "steps": steps, "pictures": tuple(shape.get("pictures", ()))}
+    )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from analytics.sources import LocalTable
     from analytics.sources.spec import Preparation
     from federation.identity.certificates import Identity
-    from federation.training.estimators import FederatedModel
+    from federation.training.fitted_model import FederatedModel
     from privacy_accounting.ledger.storage.store import Store
 
 ANALYST = "analyst"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.channel_pool import ChannelPool
-    from federation.training.estimators import FederatedModel
     from federation.training.evaluation import Evaluation
+    from federation.training.fitted_model import FederatedModel
     from federation.training.rounds.round_plan import RunPlan
     from federation.training.running.checkpoint import Checkpoint
     from federation.training.running.outcome import Outcome, Progress

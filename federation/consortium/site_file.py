@@ -111,6 +111,10 @@ class SiteTable(Model):
         default=None,
         description="the site's mapping, a TOML file beside this one; it runs before the view (docs/harmonising.md)",
     )
+    pictures: str | None = Field(
+        default=None,
+        description="for a table with pictures: the folder below which their files lie; default the source's own folder",
+    )
     most_misfits: Share = Field(
         default=MOST_MISFITS,
         description=(
@@ -183,6 +187,7 @@ class SiteTable(Model):
         view = self.definition(folder)
         kind = kind_of(path, is_fhir=view is not None)
         how["view_definition"] = view
+        how["pictures"] = None if self.pictures is None else folder / self.pictures
         return None if kind is None else SourceSpec(kind=kind, path=path, **how)
 
     def source_format(self) -> dict[str, Any]:

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.messages import Ask
-    from federation.training.estimators import FederatedModel
+    from federation.training.fitted_model import FederatedModel
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.parties.roles import Roles
     from privacy_accounting.ledger.storage.store import Store

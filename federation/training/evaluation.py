@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from fractions import Fraction
 
-    from federation.training.estimators import FederatedModel
     from federation.training.features import Feature
+    from federation.training.fitted_model import FederatedModel
     from federation.training.models.base import Model
     from federation.training.running.outcome import Outcome
 

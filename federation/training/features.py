@@ -73,6 +73,11 @@ class Feature:
         return (self.classes, self.lower, self.upper, self.resolution)
 
     @property
+    def domain_names(self) -> tuple[str, ...]:
+        """The values of a categorical column, or the classes of a mask, as texts."""
+        return tuple(map(str, self.domain))
+
+    @property
     def is_constant(self) -> bool:
         """Whether its public facts allow one value only."""
         return self.kind == "categorical" and len(self.domain) < BINARY

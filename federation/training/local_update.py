@@ -29,6 +29,7 @@ from analytics.errors import LocalTimeoutError, SourceLostError
 from federation.errors import UpdateRejectedError
 from federation.training.features import Cases, Floats
 from federation.training.optimizer import floats_of
+from federation.training.picture_features import PictureEncoding
 from federation.training.rounds.round_plan import GRID, LOSS_CLIP
 from federation.training.strategies.base import PrivateForm
 from privacy_accounting.noise import discrete_gaussian
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 Integers = npt.NDArray[np.int64]
+NO_RESULT: Final = "the local stage gave no result (%s); the site sends zero and noise instead"
 _BLOCK_NUMBERS: Final = 1 << 22
 
 
@@ -55,17 +57,31 @@ def load_cases(plan: RunPlan, source: LocalTable, limit_s: float | None) -> Case
         SourceFailedError: the database failed; no row can cause that.
     """
     encoding = plan.encoding
+    if isinstance(encoding, PictureEncoding):
+        return _picture_cases(plan, encoding, source, limit_s)
     names = [*(feature.name for feature in encoding.features), encoding.target]
     try:
         rows = source.complete_cases(names, limit_s)
     except (LocalTimeoutError, SourceLostError) as error:
         if plan.task.exact:
             raise
-        LOG.warning(
-            "the local stage gave no result (%s); the site sends zero and noise instead", type(error).__name__
-        )
+        LOG.warning(NO_RESULT, type(error).__name__)
         rows = np.zeros((0, 1 + len(names)), np.int64)
     return encoding.cases(rows)
+
+
+def _picture_cases(
+    plan: RunPlan, encoding: PictureEncoding, source: LocalTable, limit_s: float | None
+) -> Cases:
+    try:
+        return encoding.picture_cases(
+            *source.complete_pictures(encoding.columns, encoding.picture_names, limit_s)
+        )
+    except (LocalTimeoutError, SourceLostError) as error:
+        if plan.task.exact:
+            raise
+        LOG.warning(NO_RESULT, type(error).__name__)
+        return encoding.no_cases()
 
 
 class SiteSums:

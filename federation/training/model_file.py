@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from federation.errors import ConfigError
-from federation.training.estimators import MAX_FILE_BYTES, estimator_of
+from federation.training.estimators import estimator_of
+from federation.training.fitted_model import MAX_FILE_BYTES
 from federation.training.models.registry import MODELS
 
 if TYPE_CHECKING:
-    from federation.training.estimators import FederatedModel
+    from federation.training.fitted_model import FederatedModel
 
 
 def load_model(path: str | Path) -> FederatedModel:

@@ -19,7 +19,7 @@ from federation.training.estimators import estimator_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from federation.training.estimators import FederatedModel
+    from federation.training.fitted_model import FederatedModel
     from federation.training.rounds.round_plan import RunPlan
 
 LOG: Final = logging.getLogger(__name__)

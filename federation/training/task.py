@@ -191,7 +191,10 @@ class TrainingTask(BaseModel):
         mistakes = []
         if len(set(self.features)) != len(self.features):
             mistakes.append("features: names must differ")
-        if self.target in self.features:
+        restores = MODELS[self.model].restores
+        if restores and self.features != (self.target,):
+            mistakes.append("target: this model gives its one feature back, so both are the same picture")
+        if self.target in self.features and not restores:
             mistakes.append(f"target: {self.target} is one of the features")
         if self.exact == (self.epsilon is not None):
             mistakes.append("epsilon: give either an epsilon or exact = true")
@@ -294,7 +297,9 @@ def default_rate(model: object, strategy: object) -> Fraction:
     """Return the learning rate of a task that names none: the strategy's own, else the model's."""
     own = STRATEGIES[strategy].learning_rate if isinstance(strategy, str) and strategy in STRATEGIES else None
     known = MODELS[model] if isinstance(model, str) and model in MODELS else MODELS[DEFAULT_MODEL]
-    return known.learning_rate if own is None else own
+    if own is None:
+        return known.learning_rate
+    return known.adaptive_rate or own
 
 
 def declared_options(model: object, strategy: object) -> dict[str, Option]:

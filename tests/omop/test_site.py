@@ -92,7 +92,7 @@ def test_an_unchanged_database_is_read_once_and_a_changed_one_anew(tmp_path, mon
     spec = spec_of(tmp_path, TEXT, source, "person", [("t2.json", definition())])
     assert kept_rows(spec, tmp_path / "copies") == 20
     with monkeypatch.context() as shut:
-        shut.setattr("analytics.sources.local_table.inputs_opened", None)  # nothing is read again
+        shut.setattr("analytics.sources.opening.inputs_opened", None)  # nothing is read again
         assert kept_rows(spec, tmp_path / "copies") == 20
     with duckdb.connect(str(source)) as connection:
         connection.execute("DELETE FROM person WHERE person_id = 1")

@@ -10,7 +10,7 @@ import pytest
 from analytics.errors import SchemaMismatchError
 from analytics.schema import Schema, Table
 from analytics.sources import CellRules, LocalTable, SourceSpec, open_table
-from analytics.sources import local_table as module
+from analytics.sources import opening as module
 from analytics.sources.formats import ENDINGS, FORMATS, kind_of, named_source
 from analytics.sources.formats.base import Relation
 from analytics.sources.inspection import inspected

@@ -89,6 +89,7 @@ class IngestReport:
         columns: per column.
         steps: what each step of the site's mapping did; empty where there is none.
         link_duplicates: units whose identifiers are another unit's in the form for linkage; 0 where none is declared.
+        pictures: what the pictures' files say of a person, in sentences without a value.
     """
 
     source: str
@@ -102,6 +103,7 @@ class IngestReport:
     columns: tuple[ColumnReport, ...]
     steps: tuple[StepReport, ...] = ()
     link_duplicates: int = 0
+    pictures: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"IngestReport(source={self.source!r}, table={self.table!r}, counts withheld)"
@@ -123,6 +125,7 @@ class IngestReport:
     def lines(self) -> Iterator[str]:
         """The report in sentences; for the administrator's own screen."""
         yield from self.row_lines()
+        yield from self.pictures
         yield from filter(None, (column.line() for column in self.columns))
 
     def row_faults(self, most: Fraction = MOST_MISFITS) -> Iterator[str]:

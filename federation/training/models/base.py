@@ -56,6 +56,11 @@ class Model(ABC):
         has_deviance: whether its outcome is a count whose Poisson deviance an evaluation reports.
         may_exceed_rows: whether it may have more parameters than the tables may have rows.
         options: parameters of a task that this model alone knows.
+        adaptive_rate: learning rate under a strategy that has a step of its own for each parameter; None for that
+            strategy's.
+        takes_pictures: whether its features are pictures; otherwise they are columns.
+        outcome_kind: of a model of pictures: ``mask``, ``picture``, or ``class``.
+        restores: whether it learns to give a picture back, so that the target is its feature.
     """
 
     name: ClassVar[str]
@@ -66,6 +71,10 @@ class Model(ABC):
     has_deviance: ClassVar[bool] = False
     may_exceed_rows: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Option]] = {}
+    adaptive_rate: ClassVar[Fraction | None] = None
+    takes_pictures: ClassVar[bool] = False
+    outcome_kind: ClassVar[str] = "class"
+    restores: ClassVar[bool] = False
 
     def configured(self, options: Mapping[str, Value]) -> Model:
         """Return this model with the values of its options; itself where it has none."""

@@ -12,7 +12,11 @@ from federation.training.models.logistic_regression import LogisticRegression
 from federation.training.models.multinomial_regression import MultinomialRegression
 from federation.training.models.perceptron import PerceptronClassifier, PerceptronRegressor
 from federation.training.models.poisson_regression import PoissonRegression
+from federation.training.models.torch.denoiser import Denoiser
+from federation.training.models.torch.picture_classifier import PictureClassifier
+from federation.training.models.torch.pixel_segmenter import PixelSegmenter
 from federation.training.models.torch.residual_network import ResidualNetwork
+from federation.training.models.torch.unet import UNet
 from federation.training.models.trees.boosted_trees import BoostedTrees, BoostedTreesRegressor
 
 if TYPE_CHECKING:
@@ -31,5 +35,9 @@ MODELS: Final[dict[str, Model]] = {
         ResidualNetwork(),
         BoostedTrees(),
         BoostedTreesRegressor(),
+        PictureClassifier(),
+        PixelSegmenter(),
+        UNet(),
+        Denoiser(),
     )
 }

@@ -71,11 +71,13 @@ class Adaptive(SumGradient):
         n_steps = state.n_steps + 1
         scale_m, scale_v = self.corrections(n_steps, options)
         floor = math.isqrt(int(Fraction(sum(squares), shape.size) * scale_v * Fraction(options["tau"]) ** 2))
+        # plain integers: fractions would take seconds a round for some ten thousand parameters
+        rate = rule.learning_rate * scale_m * _ONE
         moved = []
         for theta, mean, square in zip(state.parameters, means, squares, strict=True):
-            root = math.isqrt(int(square * scale_v)) + floor
-            step = rule.learning_rate * mean * scale_m * _ONE / root if root else Fraction(0)
-            moved.append(within(theta - round(step)))
+            root = math.isqrt(square * scale_v.numerator // scale_v.denominator) + floor
+            step = rounded(rate.numerator * mean, rate.denominator * root) if root else 0
+            moved.append(within(theta - step))
         return replace(state, parameters=tuple(moved), velocity=means, squares_each=squares, n_steps=n_steps)
 
     def mean(self, before: int, gradient: int, options: Mapping[str, Value]) -> int:
@@ -123,12 +125,16 @@ class Adam(Adaptive):
     def mean(self, before: int, gradient: int, options: Mapping[str, Value]) -> int:
         """Return the running mean."""
         beta = options["beta1"]
-        return round(beta * before + (1 - beta) * gradient)
+        return rounded(
+            beta.numerator * before + (beta.denominator - beta.numerator) * gradient, beta.denominator
+        )
 
     def square(self, before: int, square: int, options: Mapping[str, Value]) -> int:
         """Return the running mean."""
         beta = options["beta2"]
-        return round(beta * before + (1 - beta) * square)
+        return rounded(
+            beta.numerator * before + (beta.denominator - beta.numerator) * square, beta.denominator
+        )
 
     def corrections(self, n_steps: int, options: Mapping[str, Value]) -> tuple[Fraction, Fraction]:
         """Both means began at 0."""
@@ -144,6 +150,17 @@ class Yogi(Adam):
         """Return the mean square, moved toward the new one by a part of the new one."""
         sign = (square > before) - (square < before)
         return max(0, before + round((1 - Fraction(options["beta2"])) * sign * square))
+
+
+def rounded(numerator: int, denominator: int) -> int:
+    """Return a fraction's nearest integer, ties to even, as ``round`` of a ``Fraction``.
+
+    Args:
+        numerator: any integer.
+        denominator: above 0.
+    """
+    whole, rest = divmod(numerator, denominator)
+    return whole + (2 * rest > denominator or (2 * rest == denominator and whole & 1))
 
 
 def _correction(beta: Value, n_steps: int) -> Fraction:

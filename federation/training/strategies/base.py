@@ -51,6 +51,7 @@ class RunShape:
         is_private: whether the run has an epsilon.
         n_head: parameters at the end that are the model's head.
         norms: where the model's norms stand: the first parameter of each range, and one past its last.
+        n_rounds: most rounds of the task.
     """
 
     size: int
@@ -62,6 +63,7 @@ class RunShape:
     is_private: bool = False
     n_head: int = 1
     norms: tuple[tuple[int, int], ...] = ()
+    n_rounds: int = 1
 
 
 class ClippedSums(Protocol):

@@ -14,6 +14,7 @@ from federation.training.strategies.ditto import Ditto
 from federation.training.strategies.fedavg import FedAvg
 from federation.training.strategies.fedbn import FedBN
 from federation.training.strategies.fedprox import FedProx
+from federation.training.strategies.local_adam import LocalAdam
 from federation.training.strategies.own_heads import OwnHeads
 from federation.training.strategies.q_fair import QFair
 from federation.training.strategies.scaffold import Scaffold
@@ -32,6 +33,7 @@ STRATEGIES: Final[dict[str, Strategy]] = {
         Yogi(),
         FedAvg(),
         FedProx(),
+        LocalAdam(),
         Compressed(),
         OwnHeads(),
         FedBN(),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from analytics.errors import SchemaMismatchError
 from analytics.schema import Schema, Table
 from analytics.sources import CellRules, LocalTable, SourceSpec, open_frame, open_table
-from analytics.sources import local_table as module
+from analytics.sources import opening as module
 from analytics.sources.inspection import inspected
 from analytics.sources.spec import DEFAULT_VIEW
 from tests.examples import costly_law

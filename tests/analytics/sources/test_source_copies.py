@@ -11,7 +11,7 @@ import pytest
 from analytics.errors import SchemaMismatchError
 from analytics.schema import Schema, Table
 from analytics.sources import CellRules, LocalTable, SourceSpec, open_table
-from analytics.sources import local_table as module
+from analytics.sources import opening as module
 from analytics.sources.formats.csv_pipe import CsvPipe
 
 KEY = bytes(range(32))

@@ -1,6 +1,7 @@
 """Adagrad, Adam and Yogi on opened sums: the price of plain descent, the same bits everywhere, and floats as the oracle."""
 
 import hashlib
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from training_world import added_up, auc, task_of
 
 from federation.errors import ConfigError
 from federation.training.optimizer import LARGEST_PARAMETER, MODEL_BITS
+from federation.training.strategies.adaptive import rounded
 from federation.training.strategies.registry import STRATEGIES
 
 NAMES = ["adagrad", "adam", "yogi"]
@@ -139,3 +141,11 @@ def test_anything_else_is_refused_in_plain_words(made, changes, says):
     with pytest.raises(ConfigError) as caught:
         made.plan(task_of(**(MADE | {"epsilon": 2, "strategy": "adam"} | changes)))
     assert any(mistake.startswith(says) for mistake in caught.value.mistakes), caught.value.mistakes
+
+
+@given(st.integers(-(10**30), 10**30), st.integers(1, 10**12))
+def test_law_integers_round_as_fractions_do(numerator, denominator):
+    assert rounded(numerator, denominator) == round(Fraction(numerator, denominator))
+    assert rounded(numerator * 2 + denominator, 2 * denominator) == round(
+        Fraction(numerator * 2 + denominator, 2 * denominator)
+    )

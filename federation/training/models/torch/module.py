@@ -130,7 +130,7 @@ class TorchClassifier(Model):
         import torch
 
         module = self._built(cases.matrix.shape[1] - 1, self._n_outputs(cases, parameters))
-        own = _filled(module, parameters)
+        own = filled(module, parameters)
 
         def loss_of(values: dict[str, torch.Tensor], row: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
             scores = torch.func.functional_call(module, values, (row,))
@@ -160,7 +160,7 @@ class TorchClassifier(Model):
         module = self._built(encoding.width - 1, len(encoding.outcome.classes))
         with torch.no_grad():
             inputs = (torch.tensor(matrix[:, :-1]),)
-            scores = torch.func.functional_call(module, _filled(module, parameters), inputs)
+            scores = torch.func.functional_call(module, filled(module, parameters), inputs)
         return chances_of(scores.numpy())
 
     def _shapes(self, encoding: Encoding) -> Sequence[Shape]:
@@ -175,12 +175,12 @@ class TorchClassifier(Model):
 
     def _built(self, n_inputs: int, n_outputs: int) -> torch.nn.Module:
         module = self.build(n_inputs, n_outputs).double().eval()
-        if reason := _mistake(module, self.shapes(n_inputs, n_outputs)):
+        if reason := mistake_of(module, self.shapes(n_inputs, n_outputs)):
             raise InvalidRequestError(parameter="model", reason=reason)
         return module
 
 
-def _mistake(module: torch.nn.Module, shapes: Sequence[Shape]) -> str | None:
+def mistake_of(module: torch.nn.Module, shapes: Sequence[Shape]) -> str | None:
     """Say why a module cannot be trained; None where it can."""
     kinds = {type(part).__name__ for part in module.modules()}
     if any("BatchNorm" in kind for kind in kinds):
@@ -194,13 +194,15 @@ def _mistake(module: torch.nn.Module, shapes: Sequence[Shape]) -> str | None:
     return None
 
 
-def _filled(module: torch.nn.Module, parameters: Floats) -> dict[str, torch.Tensor]:
-    """Return a module's parameters by name, with these values."""
+def filled(
+    module: torch.nn.Module, parameters: Floats, dtype: torch.dtype | None = None
+) -> dict[str, torch.Tensor]:
+    """Return a module's parameters by name, with these values; in double precision where no other is named."""
     import torch
 
     values, begin = {}, 0
     for name, part in module.named_parameters():
         end = begin + part.numel()
-        values[name] = torch.tensor(parameters[begin:end]).reshape(part.shape)
+        values[name] = torch.tensor(parameters[begin:end], dtype=dtype).reshape(part.shape)
         begin = end
     return values
