@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from analytics.mining.private.plan import PrivateMiningPlan
     from analytics.plans.plan import Plan
     from analytics.plans.statistic_plan import StatisticPlan
-    from analytics.sources.kept_links import SiteLinks
+    from analytics.sources.links.kept_links import SiteLinks
     from privacy_accounting.noise import ByteSource
     from smpc.session import Session
     from smpc.sharing import Shared

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics.errors import ReleaseRefusedError
-from analytics.sources.kept_links import KeptLink
+from analytics.sources.links.kept_links import KeptLink
 from smpc.set_intersection.protocol import SetIntersection
 from smpc.set_intersection.workers import Workers
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from analytics.linkage.plan import LinkPlan
     from analytics.sources import LocalTable
-    from analytics.sources.kept_links import SiteLinks
+    from analytics.sources.links.kept_links import SiteLinks
     from smpc.session import Session
 
 

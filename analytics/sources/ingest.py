@@ -17,7 +17,7 @@ from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.cells import view_functions
 from analytics.sources.cleaning import CleanColumn, ViewColumn, clean_columns
-from analytics.sources.link_forms import LINK_COLUMN, link_duplicates, with_link_digests
+from analytics.sources.links.link_forms import LINK_COLUMN, link_duplicates, with_link_digests
 from analytics.sources.projection import source_names, source_query, wanted_names
 from analytics.sources.reports.findings import check_columns, column_reports, count_marks
 from analytics.sources.reports.report import IngestReport

@@ -24,7 +24,7 @@ from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostErr
 from analytics.schema import BooleanColumn
 from analytics.schema.tables import ROW
 from analytics.sources.images.opening import NUMBER
-from analytics.sources.link_forms import LINK_COLUMN
+from analytics.sources.links.link_forms import LINK_COLUMN
 from analytics.sql.terms.render import DIALECTS, quoted
 from analytics.statistics.blocks import MISSING, invalid_name
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sources.engines.base import Engine, Row
     from analytics.sources.images.opening import TablePictures
-    from analytics.sources.kept_links import SiteLinks
+    from analytics.sources.links.kept_links import SiteLinks
     from analytics.sources.reports.report import IngestReport
 
 T = TypeVar("T")

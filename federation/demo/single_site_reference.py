@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from federation.demo.pooled_reference import FEATURES, TARGET, auc, model_cases
-from federation.training.features import encode_table
+from federation.training.encodings.features import encode_table
 from privacy_accounting.calibration import smallest_scale
 from privacy_accounting.events import Gaussian, Relation
 from privacy_accounting.noise import SystemSource, discrete_gaussian

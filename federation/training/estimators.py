@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from federation.training.features import Encoding
+    from federation.training.encodings.features import Encoding
 
 
 class FederatedClassifier(FederatedModel):

@@ -21,7 +21,7 @@ import numpy as np
 
 from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
-from federation.training.features import BINARY, Floats
+from federation.training.encodings.features import BINARY, Floats
 from federation.training.figures.regression import regression_figures
 from federation.training.models.registry import MODELS
 from federation.training.models.residual_sums import scale_of_rows
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from fractions import Fraction
 
-    from federation.training.features import Feature
+    from federation.training.encodings.features import Feature
     from federation.training.fitted_model import FederatedModel
     from federation.training.models.base import Model
     from federation.training.running.outcome import Outcome

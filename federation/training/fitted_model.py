@@ -24,10 +24,10 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
+from federation.training.encodings.picture_features import encoding_of, pictures_to_dict
 from federation.training.models.registry import MODELS
 from federation.training.optimizer import floats_of
 from federation.training.options import read_options
-from federation.training.picture_features import encoding_of, pictures_to_dict
 from federation.training.shown import model_html
 from federation.training.strategies.registry import DEFAULT_STRATEGY
 from federation.training.task import PAILLIER, TrainingTask, declared_options, default_rate
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from federation.training.features import Encoding, Feature
+    from federation.training.encodings.features import Encoding, Feature
     from federation.training.models.base import Model
     from federation.training.rounds.round_plan import RunPlan
     from federation.training.running.outcome import Outcome, Progress

@@ -27,9 +27,9 @@ import numpy.typing as npt
 
 from analytics.errors import LocalTimeoutError, SourceLostError
 from federation.errors import UpdateRejectedError
-from federation.training.features import Cases, Floats
+from federation.training.encodings.features import Cases, Floats
+from federation.training.encodings.picture_features import PictureEncoding
 from federation.training.optimizer import floats_of
-from federation.training.picture_features import PictureEncoding
 from federation.training.rounds.round_plan import GRID, LOSS_CLIP
 from federation.training.strategies.base import PrivateForm
 from privacy_accounting.noise import discrete_gaussian

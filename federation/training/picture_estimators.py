@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from federation.training.encodings.picture_features import PictureEncoding, pictures_of
 from federation.training.fitted_model import FederatedModel
 from federation.training.optimizer import floats_of
-from federation.training.picture_features import PictureEncoding, pictures_of
 from federation.training.picture_scores import MaskScores, mask_scores, psnr, ssim
 from federation.training.scores import accuracy
 

@@ -17,7 +17,7 @@ from analytics.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from federation.training.features import Floats
+    from federation.training.encodings.features import Floats
 
 
 def accuracy(predicted: npt.NDArray[Any], labels: Sequence[Any], classes: Sequence[Any]) -> float:

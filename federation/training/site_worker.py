@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from federation.aggregation.update_cipher import UpdateCipher
     from federation.network.channel import Channel, Network
     from federation.protocol.codec import Message
-    from federation.training.features import Cases
+    from federation.training.encodings.features import Cases
     from federation.training.optimizer import Descent
     from federation.training.rounds.entry_check import CheckedAttempt, EntryCheck
     from federation.training.rounds.round_plan import RunPlan

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 import federation
 from analytics.schema import Schema
 from federation.errors import ConfigError
+from federation.training.encodings.features import Cases
+from federation.training.encodings.picture_features import encode
 from federation.training.estimators import estimator_of
-from federation.training.features import Cases
 from federation.training.local_update import GRID, quantized
 from federation.training.models.registry import MODELS
-from federation.training.picture_features import encode
 from federation.training.picture_scores import dice_of, hausdorff95, mask_scores, psnr, ssim
 from federation.training.task import TrainingTask
 from tests.images.picture_files import nuclei_file

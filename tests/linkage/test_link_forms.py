@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from analytics.errors import ReleaseRefusedError, SchemaError
 from analytics.schema import Schema
 from analytics.sources import open_frame
-from analytics.sources.kept_links import KeptLink, SiteLinks
-from analytics.sources.link_forms import link_digest, link_form
+from analytics.sources.links.kept_links import KeptLink, SiteLinks
+from analytics.sources.links.link_forms import link_digest, link_form
 
 ALL = ("nfkc", "casefold", "no_blanks", "no_punctuation", "no_leading_zeros")
 KEY = b"k" * 32

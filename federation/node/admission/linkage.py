@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.sources.kept_links import BEGUN
+from analytics.sources.links.kept_links import BEGUN
 from federation.errors import PolicyRefusedError
 from smpc.set_intersection.group import is_installed
 

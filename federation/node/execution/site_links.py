@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from analytics.sources.kept_links import SiteLinks
+from analytics.sources.links.kept_links import SiteLinks
 from privacy_accounting.ledger.changes.table_version import FIRST
 
 if TYPE_CHECKING:

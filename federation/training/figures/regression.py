@@ -18,7 +18,7 @@ from federation.training.models.residual_sums import N_GROUPS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from federation.training.features import Feature, Floats
+    from federation.training.encodings.features import Feature, Floats
     from federation.training.models.base import Model
 
 _SQUARES: Final = 2 * N_GROUPS

@@ -16,13 +16,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from federation.training.features import Feature
+from federation.training.encodings.features import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
 
-    from federation.training.features import Cases, Encoding, Floats
+    from federation.training.encodings.features import Cases, Encoding, Floats
     from federation.training.options import Option, Value
     from federation.training.strategies.base import Strategy
 

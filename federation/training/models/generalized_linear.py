@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from federation.training.features import Cases, Floats
+    from federation.training.encodings.features import Cases, Floats
 
 # a residual of at most 2**residual_bits is rounded to 2**(residual_bits - 40); a unit has at most 2**20 rows, so that
 # its sum is an exact int64

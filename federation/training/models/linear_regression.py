@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from federation.training.features import NUMERIC, Encoding, Feature, Floats
+from federation.training.encodings.features import NUMERIC, Encoding, Feature, Floats
 from federation.training.models.generalized_linear import GeneralizedLinear, scores_of
 
 

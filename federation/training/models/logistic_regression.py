@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from federation.training.features import BINARY, Encoding, Feature, Floats
+from federation.training.encodings.features import BINARY, Encoding, Feature, Floats
 from federation.training.models.generalized_linear import GeneralizedLinear, each, scores_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from federation.training.features import BINARY, Cases, Encoding, Feature, Floats
+from federation.training.encodings.features import BINARY, Cases, Encoding, Feature, Floats
 from federation.training.models.base import Model, UnitVectors
 from federation.training.models.generalized_linear import added_rows, each, unit_losses
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
-from federation.training.features import BINARY, NUMERIC, Cases, Encoding, Feature, Floats
+from federation.training.encodings.features import BINARY, NUMERIC, Cases, Encoding, Feature, Floats
 from federation.training.models.base import Model, UnitVectors
 from federation.training.models.generalized_linear import added_rows, unit_losses
 from federation.training.models.linear_regression import scale_of

@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from federation.training.features import NUMERIC, Encoding, Feature, Floats
+from federation.training.encodings.features import NUMERIC, Encoding, Feature, Floats
 from federation.training.models.generalized_linear import GeneralizedLinear, each, scores_of
 
 _LARGEST_SCORE: Final = 4.0  # e to the power of it is below 64

@@ -28,7 +28,7 @@ from federation.training.optimizer import floats_of
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from federation.training.features import Cases, Encoding, Feature, Floats
+    from federation.training.encodings.features import Cases, Encoding, Feature, Floats
 
 N_GROUPS: Final = 5
 N_MOMENTS: Final = 4

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
-from federation.training.features import BINARY, Cases, Encoding, Feature, Floats
+from federation.training.encodings.features import BINARY, Cases, Encoding, Feature, Floats
 from federation.training.models.base import Model, UnitVectors
 from federation.training.optimizer import floats_of
 

@@ -30,11 +30,11 @@ from federation.errors import ConfigError
 from federation.paillier.keys import FULL_EXPONENT
 from federation.paillier.packing import Layout
 from federation.paillier.validation import FLOOR_BITS
+from federation.training.encodings.picture_features import encode
 from federation.training.models.registry import MODELS
 from federation.training.models.residual_sums import ResidualSums
 from federation.training.models.score_histogram import N_BINS, ScoreHistogram
 from federation.training.optimizer import Descent, UpdateRule, check_integers
-from federation.training.picture_features import encode
 from federation.training.rounds.cohort_rules import buffer_mistakes, cohort_mistakes
 from federation.training.rounds.round_price import Priced, RoundEvent, calibrated, root_up, variance_of
 from federation.training.rounds.strategy_rules import strategy_mistakes
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Schema, Table
     from federation.protocol.request import Request
-    from federation.training.features import Encoding
+    from federation.training.encodings.features import Encoding
     from federation.training.models.base import Model
     from federation.training.strategies.base import Strategy
     from privacy_accounting.events import Event, Relation

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from training_world import FEATURES, added_up, auc, task_of
 
 from federation.errors import ConfigError
+from federation.training.encodings.features import Cases, Encoding, Feature
 from federation.training.estimators import estimator_of
-from federation.training.features import Cases, Encoding, Feature
 from federation.training.local_update import clamped_sum, unit_vectors
 from federation.training.models.registry import MODELS
 from federation.training.models.trees.ensemble import Ensemble, Sizes, bins_of

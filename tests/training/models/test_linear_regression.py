@@ -10,8 +10,8 @@ from training_world import TrainingTask, added_up, made_frame, task_of
 
 from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
+from federation.training.encodings.features import Cases
 from federation.training.estimators import FederatedLinearRegression, estimator_of
-from federation.training.features import Cases
 from federation.training.local_update import clamped_sum
 from federation.training.models.linear_regression import LinearRegression
 from federation.training.models.registry import MODELS

@@ -72,7 +72,7 @@ def test_wine_of_three_kinds_is_within_one_percent_of_pooled(scikit):
 @pytest.mark.parametrize("name", ["multinomial_regression", "poisson_regression"])
 def test_the_gradient_is_the_slope_of_the_loss(name):
     """Differences of the losses, which share no code with the gradients but the scores."""
-    from federation.training.features import Cases
+    from federation.training.encodings.features import Cases
 
     generator = np.random.default_rng(3)
     matrix = generator.uniform(-1, 1, (9, 4))
@@ -91,7 +91,7 @@ def test_the_gradient_is_the_slope_of_the_loss(name):
 
 @pytest.mark.parametrize("name", ["multinomial_regression", "poisson_regression"])
 def test_parameters_at_the_end_of_their_range_give_finite_numbers(name):
-    from federation.training.features import Cases
+    from federation.training.encodings.features import Cases
 
     matrix = np.array([[1.0, 1.0], [-1.0, 1.0], [0.5, 1.0]])
     cases = Cases(matrix=matrix, target=np.array([0.0, 1.0, 1.0]), starts=np.arange(3))

@@ -10,8 +10,8 @@ from training_world import MADE_TABLES, SITES, added_up, auc, made_frame, task_o
 
 from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
+from federation.training.encodings.features import Cases, Encoding, Feature
 from federation.training.estimators import estimator_of
-from federation.training.features import Cases, Encoding, Feature
 from federation.training.models.perceptron import PerceptronClassifier, PerceptronRegressor
 from federation.training.models.registry import MODELS
 from federation.training.models.torch.module import TorchClassifier

@@ -9,9 +9,9 @@ from training_world import added_up, made_frame, task_of
 
 import federation
 from federation.errors import ConfigError
+from federation.training.encodings.features import Encoding, Feature
 from federation.training.estimators import estimator_of
 from federation.training.evaluation import _slope, default_metrics, evaluated, evaluation_task
-from federation.training.features import Encoding, Feature
 from federation.training.figures.regression import regression_figures
 from federation.training.local_update import unit_vectors
 from federation.training.models.registry import MODELS

@@ -12,7 +12,7 @@ from training_world import MADE_TABLES, made_frame, state_at, task_of
 
 from analytics.errors import InvalidRequestError, LocalTimeoutError, SourceFailedError, SourceLostError
 from federation.diagnostics.training_readiness import findings
-from federation.training.features import Cases
+from federation.training.encodings.features import Cases
 from federation.training.local_update import clamped_sum, load_cases, quantized, site_update, unit_vectors
 from federation.training.optimizer import Descent, UpdateRule
 from federation.training.rounds.round_plan import GRID

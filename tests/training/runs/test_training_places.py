@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from training_world import task_of
 
-from federation.training.features import Cases, Encoding, Feature
+from federation.training.encodings.features import Cases, Encoding, Feature
 from federation.training.local_update import clamped_sum, unit_vectors
 from federation.training.models.registry import MODELS
 

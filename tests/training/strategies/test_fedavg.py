@@ -12,7 +12,7 @@ from federation.errors import ConfigError, RequestRejectedError, UpdateRejectedE
 from federation.protocol.exchange import call
 from federation.protocol.training_messages import Start, UpdateSent
 from federation.training import local_update
-from federation.training.features import Cases
+from federation.training.encodings.features import Cases
 from federation.training.local_update import SiteSums, site_update
 from federation.training.optimizer import Descent
 from federation.training.rounds.round_plan import GRID

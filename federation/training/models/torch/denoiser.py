@@ -14,11 +14,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from federation.training.encodings.picture_features import PICTURE
 from federation.training.models.torch.picture_losses import picture_loss
 from federation.training.models.torch.picture_module import AUGMENT, PictureModule, Shape, turned
 from federation.training.models.torch.picture_parts import convolution
 from federation.training.options import Option
-from federation.training.picture_features import PICTURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from analytics.errors import InvalidRequestError
-from federation.training.features import BINARY, Cases, Encoding, Feature, Floats
+from federation.training.encodings.features import BINARY, Cases, Encoding, Feature, Floats
 from federation.training.models.base import Model, UnitVectors
 from federation.training.models.generalized_linear import added_rows, unit_losses
 from federation.training.models.multinomial_regression import chances_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from federation.training.features import BINARY, Feature
+from federation.training.encodings.features import BINARY, Feature
 from federation.training.models.torch.picture_module import AUGMENT, PictureModule, Shape
 from federation.training.models.torch.picture_parts import block, block_shapes
 from federation.training.options import Option

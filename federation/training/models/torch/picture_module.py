@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 
 from analytics.errors import InvalidRequestError
-from federation.training.features import BINARY, Cases, Encoding, Feature, Floats
+from federation.training.encodings.features import BINARY, Cases, Encoding, Feature, Floats
+from federation.training.encodings.picture_features import pictures_of
 from federation.training.models.base import Model, UnitVectors
 from federation.training.models.generalized_linear import added_rows, unit_losses
 from federation.training.models.perceptron import drawn_layer
 from federation.training.models.torch.module import filled, mistake_of
 from federation.training.options import Option
-from federation.training.picture_features import pictures_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from federation.training.encodings.picture_features import MASK
 from federation.training.models.torch.picture_losses import mask_loss
 from federation.training.models.torch.picture_module import AUGMENT, PictureModule, Shape
 from federation.training.models.torch.picture_parts import block, block_shapes, convolution, head_shapes
 from federation.training.options import Option
-from federation.training.picture_features import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
 
-from federation.training.features import BINARY, Cases, Encoding, Feature, Floats
+from federation.training.encodings.features import BINARY, Cases, Encoding, Feature, Floats
 from federation.training.models.base import Model, UnitVectors
 from federation.training.models.generalized_linear import each, unit_losses
 from federation.training.models.trees.ensemble import Ensemble, Sizes, bins_of

@@ -20,7 +20,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from federation.training.features import Floats
+    from federation.training.encodings.features import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from federation.training.models.generalized_linear import ROW_BITS
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from federation.training.features import Floats
+    from federation.training.encodings.features import Floats
     from federation.training.models.trees.ensemble import Sizes
 
 PAIR: Final = 2  # first and second derivative

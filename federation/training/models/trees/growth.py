@@ -30,7 +30,7 @@ from federation.training.strategies.base import PrivateForm, RunShape, Strategy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from federation.training.features import Encoding, Feature
+    from federation.training.encodings.features import Encoding, Feature
     from federation.training.optimizer import UpdateRule
     from federation.training.options import Value
 

@@ -1,6 +1,6 @@
 """Features and outcome of a table as numbers between -1 and 1, from the schema's public facts.
 
-Layer:       federation.training.features. Pure numpy.
+Layer:       federation.training.encodings.features. Pure numpy.
 Terms:       a numeric column's value x becomes ``(2 x - lower - upper) / (upper - lower)``; a boolean 0 or 1; a
              categorical one 0 or 1 for each value of its domain but the first, which is the reference. The intercept,
              always 1, is the last column. A numeric outcome is encoded like a feature; a class is its place.

@@ -1,6 +1,6 @@
 """Pictures as features, and a class, a mask or the picture itself as the outcome.
 
-Layer:       federation.training.picture_features, above features. Pure numpy.
+Layer:       federation.training.encodings.picture_features, above features. Pure numpy.
 Shapes:      pictures float32 ``(n, channels, *size)`` in [0, 1], channels of all features behind each other; the outcome
              ``(n,)``, or a mask uint8 ``(n, *size)``, or pictures.
 Guarantees:  nothing is learned from data: sizes and windows are the schema's.
@@ -16,7 +16,7 @@ import numpy as np
 
 from analytics.errors import InvalidRequestError
 from analytics.schema.reading import read_picture
-from federation.training.features import INTERCEPT, Cases, Encoding, Feature, encode_table
+from federation.training.encodings.features import INTERCEPT, Cases, Encoding, Feature, encode_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

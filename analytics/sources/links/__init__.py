@@ -1,0 +1,1 @@
+"""Identifiers in the form for linkage, and the linkages that a site keeps."""

@@ -1,0 +1,1 @@
+"""Features and outcome of a model as numbers: columns and pictures."""
