@@ -1,5 +1,6 @@
 """Set intersection: what it finds, what each side sees, and what it refuses (P18)."""
 
+import hmac
 import os
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.set_intersection import manifest
-from smpc.set_intersection.group import base_multiple
+from smpc.set_intersection.group import base_multiple, fresh_scalar, hash_to_group, multiple
 from smpc.set_intersection.protocol import CHECK_ROWS, SetIntersection, bytes_of, exchanges_of
 from smpc.set_intersection.worker import Work
 from smpc.set_intersection.workers import Workers
@@ -201,6 +202,42 @@ def test_rows_that_come_back_in_another_order_doubled_or_changed_are_refused(che
     run = intersect((range(20), range(20)), cheat=cheat)
     assert isinstance(run.errors[ADA], PeerRejectedError)
     assert not run.results
+
+
+def test_a_partner_that_blinds_a_row_under_another_key_learns_of_it_where_the_number_alone_is_promised():
+    """A limit that SECURITY.md names: nothing shows it to the other party, so ``count`` needs partners that follow the protocol."""
+    own_key, learnt = fresh_scalar(), {}
+
+    class Curious(SetIntersection):
+        def _blinded(self, identifiers):
+            own = super()._blinded(identifiers)
+            (self.place,) = np.flatnonzero(own.places == 0)
+            hashed = hmac.digest(self.key, identifiers[:32], "sha512")
+            own.elements = (
+                own.elements[: self.place * 32]
+                + multiple(own_key, hash_to_group(hashed))
+                + own.elements[(self.place + 1) * 32 :]
+            )
+            return own
+
+        def _pair_key(self):
+            self.key = super()._pair_key()
+            return self.key
+
+        def _exchanged(self, own, theirs):
+            self.theirs = super()._exchanged(own, theirs)
+            return self.theirs
+
+        def _common(self, own, returned, made):
+            of_theirs = {multiple(own_key, self.theirs[n : n + 32]) for n in range(0, len(self.theirs), 32)}
+            learnt["has it"] = bool(of_theirs & {returned[n : n + 32] for n in range(0, len(returned), 32)})
+            return super()._common(own, returned, made)
+
+    for wanted, is_there in ((7, True), (30, False)):
+        run = intersect((range(10), [wanted, 1, 2, 40]), kinds=(SetIntersection, Curious), learns="count")
+        assert not run.errors
+        assert run.results[ADA].count == 2
+        assert learnt["has it"] == is_there
 
 
 def test_a_returned_block_is_bound_to_the_block_that_was_sent():

@@ -287,3 +287,17 @@ def test_counts_of_long_and_wide_tables_are_exact(plan_of, monkeypatch) -> None:
     expected = [int(np.logical_and.reduce([rows[i] for i in c]).sum()) for c in candidates]
     assert bitmaps.n_rows == n_rows
     assert bitmaps.counts(candidates).tolist() == expected
+
+
+def test_a_sum_over_several_open_itemsets_can_count_few_people(miner) -> None:
+    """A limit that SECURITY.md names: three open pairs whose triple is closed tell how many have none or all of the three.
+
+    One person has none; all cells of each pair are large, and those of the triple are guarded by closing it.
+    """
+    site = ["a", "b", "c", "ab", "ac", "bc"] * 20
+    asked = {"items": ("a", "b", "c"), "min_support": Fraction(1, 100), "context": {"minimum_cell": 10}}
+    ran = miner([[*site, ""], site, site], **asked)
+    supports = {"".join(sorted(itemset)): count for itemset, count in ran.supports.items()}
+    assert set(supports) == {"a", "b", "c", "ab", "ac", "bc"}
+    singles, pairs = (sum(supports[name] for name in supports if len(name) == size) for size in (1, 2))
+    assert ran.result.n_rows - singles + pairs == 1

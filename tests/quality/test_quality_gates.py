@@ -3,6 +3,7 @@
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import permutations
 from types import SimpleNamespace
 
 import numpy as np
@@ -233,6 +234,26 @@ def test_attack_a_release_is_not_repeated_until_its_noise_is_lucky():
         assert not is_met(gates)
     gates.keep(release(1000, 100, 5), 40, b"")  # a dearer one decides anew
     assert is_met(gates)
+
+
+def test_attack_a_release_is_not_repeated_with_a_little_less_noise_until_it_is_lucky():
+    """Each of many slightly dearer releases had a chance of one in twenty to pass what the rows do not hold."""
+    gates = gates_of()
+    gates.keep(release(1000, 900, 10), 1, b"")
+    for number in range(2, 40):
+        gates.keep(release(1000, 100, 10 - number / 10), number, b"")
+    assert not is_met(gates)
+
+
+def test_attack_releases_that_reach_sites_in_another_order_decide_alike():
+    """Releases that run at once are kept in any order; every site decides by the same one."""
+    every = [(release(1000, 900, 10), 1), (release(1000, 100, 9), 2), (release(1000, 800, 5), 3)]
+    for size in (2, 3):
+        for order in permutations(every[:size]):
+            gates = gates_of()
+            for each, number in order:
+                gates.keep(each, number, b"")
+            assert gates._seen["patients"]["chol"].number == (1, 3)[size - 2]
 
 
 def test_releases_outlive_a_restart_and_end_with_the_agreement_the_members_and_the_tables_version(tmp_path):

@@ -7,8 +7,9 @@ Guarantees:  the decision looks at releases, at the policy and at nothing else: 
              whenever it changes, its site learns no more than the release that was paid for, and the analyst no more
              than whether a figure that the analyst has is below them. It is the same at every site that has the rule. It
              fails closed: without a release, of another agreement, other members or an earlier version of the table,
-             a request is refused before its charge. Of several releases of a column the one with the least noise
-             decides, of equal ones the first: a release is not repeated until its noise is lucky.
+             a request is refused before its charge. Of several releases of a column the first decides until one with
+             at most half of its noise comes: a release is not repeated, nor asked for at slightly larger epsilons,
+             until its noise is lucky.
 Visible to:  the site; a refusal holds a requirement and the number of a ledger entry.
 See instead: the requirement (``analytics.statistics.profiles.requirements``), the release
              (``analytics.statistics.profiles.quality``).
@@ -31,7 +32,7 @@ from analytics.statistics.profiles.requirements import requirements_on
 from federation.errors import PolicyRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from analytics.statistics.profiles.requirements import Requirement
     from federation.consortium.consortium_file import Consortium
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger(__name__)
 FILE: Final = "quality.json"
 RULE: Final = "policy.require"
+LESS_NOISE: Final = 2  # by which a later release has to be more accurate, so that few of them ever decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,11 @@ class QualityGates:
         self._of = {"configuration": consortium.configuration(), "members": list(consortium.names)}
         self._path = None if folder is None else folder / FILE
         self._lock = threading.Lock()
-        self._seen = {} if self._path is None else self._read(self._path)
+        self._every = {} if self._path is None else self._read(self._path)
+        self._seen = {
+            table: {name: _deciding(releases) for name, releases in columns.items()}
+            for table, columns in self._every.items()
+        }
 
     def keep(self, planned: AnyPlanned, number: int, values: bytes) -> None:
         """Keep what this site has seen of a release; other work is left alone. Nothing is raised after a charge.
@@ -98,6 +104,7 @@ class QualityGates:
         if seen is None:
             return
         with self._lock:
+            every = self._every.setdefault(planned.work.table.name, {})
             table = self._seen.setdefault(planned.work.table.name, {})
             since = self._since(planned.work.table.name)
             for name, each in seen.columns.items():
@@ -106,9 +113,9 @@ class QualityGates:
                 found = ReleasedColumn(
                     number=number, rows=each.rows, missing=each.missing, invalid=each.invalid, sd=each.sd
                 )
-                old = table.get(name.lower())
-                if old is None or old.number < since or (found.sd, number) < (old.sd, old.number):
-                    table[name.lower()] = found
+                kept = [old for old in every.get(name.lower(), ()) if old.number >= since]
+                every[name.lower()] = [*kept, found]
+                table[name.lower()] = _deciding(every[name.lower()])
             self._write()
 
     def check(self, planned_table: str, policy: Policy) -> None:
@@ -137,21 +144,25 @@ class QualityGates:
             return ""
         return (
             f"is not met: the release of entry {found.number} does not show it with 95 % confidence; "
-            "a release with a larger epsilon may decide anew"
+            f"a release with at most 1 / {LESS_NOISE} of its noise may decide anew"
         )
 
     def _since(self, table: str) -> int:
         """The entry that last declared the table's version; figures from before it are of other rows."""
         return self._replica.core.state.tables.get(table, (0, 0))[1]
 
-    def _read(self, path: Path) -> dict[str, dict[str, ReleasedColumn]]:
+    def _read(self, path: Path) -> dict[str, dict[str, list[ReleasedColumn]]]:
         """Those of the same agreement and members; none where the file is missing or damaged."""
         try:
             given = json.loads(path.read_text("utf-8"))
             if {key: given.pop(key) for key in self._of} != self._of:
                 return {}
             return {
-                str(table): {str(name): ReleasedColumn(**each) for name, each in columns.items()}
+                str(table): {
+                    str(name): [ReleasedColumn(**each) for each in releases]
+                    for name, releases in columns.items()
+                    if releases
+                }
                 for table, columns in given["tables"].items()
             }
         except FileNotFoundError:
@@ -166,8 +177,8 @@ class QualityGates:
         if self._path is None:
             return
         tables: Mapping[str, object] = {
-            table: {name: asdict(each) for name, each in columns.items()}
-            for table, columns in self._seen.items()
+            table: {name: [asdict(each) for each in releases] for name, releases in columns.items()}
+            for table, columns in self._every.items()
         }
         try:
             handle, name = tempfile.mkstemp(dir=self._path.parent)  # mode 600
@@ -179,3 +190,11 @@ class QualityGates:
                 Path(name).unlink(missing_ok=True)
         except OSError as error:
             LOG.warning("%s: a release of quality was not kept (%s)", self._site, type(error).__name__)
+
+
+def _deciding(releases: Iterable[ReleasedColumn]) -> ReleasedColumn:
+    """The one of a column's releases that decides; the same in whatever order they reached this site."""
+    first, *later = sorted(releases, key=lambda each: each.number)
+    for each in later:
+        first = each if each.sd * LESS_NOISE <= first.sd else first
+    return first

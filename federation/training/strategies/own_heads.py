@@ -4,8 +4,8 @@ Layer:       federation.training.strategies.own_heads, above fedavg. Pure intege
 Terms:       the *head* is the last parameters of a model (``Model.n_head``), the *body* all others. A site's *own model* is
              what its last local steps reached: the body, fine-tuned, and its own head.
 Guarantees:  those of ``fedavg``: with an epsilon each local step has the site's own full noise, so that a kept head, which
-             is made of noisy sums, costs nothing more. A head never leaves its site; what is opened is the sum of what all
-             sites send. A site that starts anew begins with the public head.
+             is made of noisy sums, costs nothing more. A head leaves its site in the sum of all sites alone, which is
+             opened and whose mean is the public head; a site that starts anew begins with it.
              FedPer is this strategy: it keeps the last layer of a network at the site.
 See instead: a whole model of the site's own (``ditto``), where a site finds its own model (``federation.training.own_models``).
 Source:      Arivazhagan and others, Federated Learning with Personalization Layers, 2019; docs/guarantees.md P13, form (b).

@@ -10,6 +10,7 @@ from federation.training import local_update
 from federation.training.estimators import estimator_of
 from federation.training.local_update import site_update
 from federation.training.own_models import OwnModels
+from federation.training.strategies import fedbn
 from tests.training.strategies.test_fedavg import PRIVATE, cases_at, first_attempt
 
 NOISY = PRIVATE | {"strategy": "fedbn", "model": "perceptron_classifier", "hidden": 4}
@@ -46,6 +47,18 @@ def test_a_site_keeps_its_norms_and_nothing_else(made):
     norms = range(begin, end)
     assert sent_with(set(range(plan.shape.size)) - set(norms)) == sent_with(())
     assert sent_with({begin}) != sent_with(())
+
+
+def test_kept_norms_are_in_the_sum_that_all_sites_send_so_no_more_is_promised(made):
+    """What a site keeps moves what it sends at the same place: the public model has the mean of the norms."""
+    plan = made.plan(task_of(**NOISY | {"epsilon": None, "exact": True, "expected_units": None}))
+    planned, own = first_attempt(made, plan), cases_at(made, plan, "east")
+    ((begin, _),) = plan.shape.norms
+    sent, kept = site_update(plan, planned, own, plan.start(), None)
+    moved = tuple(value + (5 << 32) * (place == begin) for place, value in enumerate(kept))
+    again, _ = site_update(plan, planned, own, plan.start(), None, moved)
+    assert again[begin] - sent[begin] > 4 << 20
+    assert "in the sum of all sites" in " ".join(fedbn.__doc__.split())
 
 
 def test_a_model_without_hidden_layers_is_refused_before_any_charge(made):
