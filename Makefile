@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes slow-spark slow-images field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-growth bench-images bench-peers pictures pictures-images clean
 
 setup: $(READY)
 
@@ -47,7 +47,7 @@ reference: $(READY)
 	$(PY) -m tools.reference
 
 # every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
-slow: slow-laws slow-faults slow-kills slow-processes slow-spark field-test
+slow: slow-laws slow-faults slow-kills slow-processes slow-spark slow-images field-test
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
 FAULTS := tests/smpc/faults/test_smpc_faults.py tests/smpc/faults/test_smpc_faults_over_tls.py
@@ -58,7 +58,7 @@ PROCESSES := tests/cli tests/docs tests/federation tests/ledger tests/operations
 # laws with fifty times the examples, and what is counted over many runs
 slow-laws: $(READY)
 	HYPOTHESIS_PROFILE=long $(PY) -m pytest -m costly_law --timeout 1800 -n $(WORKERS) --dist worksteal
-	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES) tests/field)
+	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES) tests/field tests/images)
 	$(SLOW) -n $(WORKERS) --dist loadfile $(STATISTICS)
 
 # a fault at each exchange of each operation, in memory and over TLS
@@ -79,6 +79,10 @@ slow-spark: .venv-spark/.crossward-ready
 
 .venv-spark/.crossward-ready: pyproject.toml tools/setup.sh
 	@VENV=.venv-spark EXTRAS=dev,spark ./tools/setup.sh
+
+# the examples with pictures: networks over sites beside their targets and pooled training, and with an epsilon
+slow-images: $(READY)
+	$(SLOW) -n $(WORKERS) --dist worksteal tests/images
 
 # the commands of docs/several-machines.md, each machine in a network namespace of its own; needs root
 field-test: $(READY)
@@ -136,6 +140,16 @@ bench-mining: $(READY)
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth
+
+# bytes, memory and gradients of a round over pictures
+bench-images: $(READY)
+	OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.images.cost
+
+# Dice against epsilon and the tasks of docs/images.md, with their pictures; an hour
+pictures-images: $(READY)
+	$(PY) -m benchmarks.images.curve
+	$(PY) -m benchmarks.images.tasks
+	$(PY) -m benchmarks.images.panels
 
 .venv-peers/.crossward-ready: tools/peers.sh
 	@./tools/peers.sh

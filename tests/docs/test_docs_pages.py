@@ -24,6 +24,7 @@ TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
         "docs/cubes.md",
         "docs/harmonising.md",
         "docs/omop.md",
+        "docs/images.md",
         "docs/mining.md",
         "docs/quality.md",
         "docs/your-own-data.md",
