@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs first-hour site threat-pictures reference slow slow-examples slow-laws slow-faults slow-kills slow-processes slow-spark slow-dashboard slow-notebooks field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs first-hour site threat-pictures reference slow slow-examples slow-laws slow-faults slow-kills slow-processes slow-spark slow-images slow-dashboard slow-notebooks field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-mining bench-private-mining bench-linkage bench-published bench-growth bench-images bench-peers pictures pictures-images clean
 
 setup: $(READY)
 
@@ -66,7 +66,7 @@ reference: $(READY)
 	$(PY) -m tools.json_schemas
 
 # every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
-slow: slow-laws slow-faults slow-kills slow-processes slow-examples slow-spark slow-dashboard slow-notebooks field-test
+slow: slow-laws slow-faults slow-kills slow-processes slow-examples slow-spark slow-images slow-dashboard slow-notebooks field-test
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
 FAULTS := tests/smpc/faults/test_smpc_faults.py tests/smpc/faults/test_smpc_faults_over_tls.py
@@ -77,7 +77,7 @@ PROCESSES := tests/cli tests/docs tests/federation tests/ledger tests/operations
 # laws with fifty times the examples, and what is counted over many runs
 slow-laws: $(READY)
 	HYPOTHESIS_PROFILE=long $(PY) -m pytest -m costly_law --timeout 1800 -n $(WORKERS) --dist worksteal
-	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES) tests/field tests/dashboard)
+	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES) tests/field tests/dashboard tests/images)
 	$(SLOW) -n $(WORKERS) --dist loadfile $(STATISTICS)
 
 # a fault at each exchange of each operation, in memory and over TLS
@@ -113,6 +113,10 @@ slow-notebooks: .venv-notebooks/.crossward-ready
 
 .venv-notebooks/.crossward-ready: pyproject.toml tools/setup.sh
 	@VENV=.venv-notebooks EXTRAS=notebook,kernels ./tools/setup.sh
+
+# the examples with pictures: networks over sites beside their targets and pooled training, and with an epsilon
+slow-images: $(READY)
+	$(SLOW) -n $(WORKERS) --dist worksteal tests/images
 
 # the commands of docs/several-machines.md, each machine in a network namespace of its own; needs root
 field-test: $(READY)
@@ -184,6 +188,16 @@ bench-linkage: $(READY)
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth
+
+# bytes, memory and gradients of a round over pictures
+bench-images: $(READY)
+	OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.images.cost
+
+# Dice against epsilon and the tasks of docs/images.md, with their pictures; an hour
+pictures-images: $(READY)
+	$(PY) -m benchmarks.images.curve
+	$(PY) -m benchmarks.images.tasks
+	$(PY) -m benchmarks.images.panels
 
 .venv-peers/.crossward-ready: tools/peers.sh
 	@./tools/peers.sh

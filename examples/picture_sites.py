@@ -11,7 +11,7 @@ DATA = Path(__file__).parent / "data"
 NUCLEI = tuple(f"nuclei/site_{place}.npz" for place in (1, 2, 3, 4))
 PLANES = tuple(f"mri_slices/{plane}.npz" for plane in ("axial", "coronal", "sagittal"))
 OPEN = {"exact": True, "exact_training": "unguarded", "exact_numbers_per_population": 10**9}
-BUDGET = {"epsilon": "20", "query": {"share": "0.05"}, "training": {"share": "0.95"}}
+BUDGET = {"epsilon": "60", "query": {"share": "0.05"}, "training": {"share": "0.95"}}
 
 
 def open_session(files, *, pictures, arrays, columns=None, deal=0, folder=DATA):
@@ -53,5 +53,7 @@ def open_session(files, *, pictures, arrays, columns=None, deal=0, folder=DATA):
         },
         "pictures": pictures,
     }
-    session = federation.local(sites, schema={"tables": {"pictures": table}}, policy=OPEN, budget=BUDGET)
+    session = federation.local(
+        sites, schema={"tables": {"pictures": table}}, policy=OPEN, budget=BUDGET, deadline_s=600
+    )
     return session, {name: np.concatenate(parts) for name, parts in held.items()}

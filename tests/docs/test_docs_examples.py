@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
-HELPERS = {"hospitals"}
+HELPERS = {"hospitals", "picture_sites"}
 QUICK = ["association_rules", "fraud_detection", "table_one"]
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in HELPERS)
-LONG = {"heart_disease", "gradient_inversion", "thyroid"}  # a benchmark repeated, a picture, two questions
+LONG = {
+    "heart_disease",
+    "gradient_inversion",
+    "thyroid",
+    "picture_classification",
+}  # several questions in one
 MOST_LINES = 90  # of these; 60 of the others
 
 

@@ -28,6 +28,7 @@ TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
         "docs/harmonising.md",
         "docs/omop.md",
         "docs/publishing.md",
+        "docs/images.md",
         "docs/mining.md",
         "docs/quality.md",
         "docs/signals.md",

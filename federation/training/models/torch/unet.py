@@ -7,6 +7,7 @@ Source:      Ronneberger and others, MICCAI 2015; in three axes Cicek and others
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from federation.training.encodings.picture_features import MASK
@@ -42,6 +43,7 @@ class UNet(Segmenter):
 
     name: ClassVar[str] = "unet"
     file_format: ClassVar[str] = "crossward/unet/1"
+    adaptive_rate: ClassVar[Fraction | None] = Fraction(1, 50)
     options: ClassVar[Mapping[str, Option]] = {
         "width": Option(default=8, lowest=2, highest=64),
         "levels": Option(default=2, lowest=1, highest=4),
