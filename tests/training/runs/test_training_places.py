@@ -35,7 +35,8 @@ def encoding_for(name, width):
     return Encoding(features=features, outcome=outcome)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+# models of pictures: tests/images/test_picture_training.py
+@pytest.mark.parametrize("name", sorted(name for name in MODELS if not MODELS[name].takes_pictures))
 @pytest.mark.parametrize("most", [1, 5])
 @pytest.mark.parametrize("width", [2, 3, 5, 13, 31, 64])
 def test_a_units_numbers_are_the_same_bits_beside_any_other_rows(name, width, most):
