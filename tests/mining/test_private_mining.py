@@ -252,6 +252,16 @@ def test_sites_that_report_other_counts_and_other_lengths_are_refused() -> None:
             finish_private(plan, bad, recombine=recombine)
 
 
+def test_attack_a_site_takes_its_own_noise_from_the_counts_that_open_to_all() -> None:
+    """What is left of the noise of the others has the variance that is priced, also for each site by itself."""
+    for colluding in (1, 2):
+        plan = plan_of(context={"n_sites": 4, "colluding": colluding})
+        for noise in plan.noises[:2]:  # the third one opens to the analyst alone
+            assert noise.event.parties - noise.event.colluding <= plan.context.n_sites - 1
+    with pytest.raises(PlanRejectedError, match="takes its own part of the noise away"):
+        plan_of(context={"n_sites": 4, "colluding": 0})
+
+
 def test_a_basket_is_cut_by_itself_alone() -> None:
     held = world(500)
     key = b"k" * 32
@@ -342,6 +352,10 @@ def test_nothing_frequent_is_an_empty_answer() -> None:
         ({"max_items_per_unit": 0}, InvalidRequestError),
         ({"max_items_per_unit": True}, InvalidRequestError),
         ({"items": ("zzz",)}, PlanRejectedError),
+        (
+            {"context": {"colluding": 0}},
+            PlanRejectedError,
+        ),  # a site takes its own noise from what opens to all
         ({"items": ()}, InvalidRequestError),
         (
             {

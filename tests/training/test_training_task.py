@@ -175,6 +175,20 @@ def test_too_few_sites_for_a_round_are_refused_at_the_start(world_of):
     assert "colluding" in str(caught.value)
 
 
+def test_attack_a_site_takes_its_own_noise_from_a_sum_that_all_sites_see(world_of):
+    """Where no site may collude the noise is priced with all shares of it, and each site knows one of them."""
+    frames = {name: made_frame(9, 1) for name in "abc"}
+    asked = {"features": ("x",), "target": "y"}
+    for aggregation in ("paillier", "shares"):
+        with pytest.raises(ConfigError, match="takes its own part of the noise away"):
+            world_of(frames, colluding=0).plan(task_of(**asked, aggregation=aggregation))
+    event = world_of(frames).plan(task_of(**asked)).event(3)
+    assert event.parties - event.colluding <= len(frames) - 1
+    # local steps have the site's own full noise, and an exact run has none
+    world_of(frames, colluding=0).plan(task_of(**asked, strategy="fedavg"))
+    world_of(frames, colluding=0).plan(task_of(**asked, epsilon=None, exact=True, expected_units=None))
+
+
 def test_no_training_budget_is_told_by_name(small_key, heart_tables):
     consortium = a_consortium(heart_tables, SITES)
     with pytest.raises(RequestRejectedError):

@@ -207,7 +207,7 @@ def make_private_plan(
 
     Raises:
         InvalidRequestError: epsilon or ``max_items_per_unit`` is out of range or missing, or there is no such table.
-        PlanRejectedError: the table or a column waits for a person, or an item cannot be used.
+        PlanRejectedError: the table or a column waits for a person, an item cannot be used, or no site may collude.
         OverflowRiskError: a sum could leave the ring.
     """
     if not epsilon > 0:
@@ -216,6 +216,7 @@ def make_private_plan(
     if request.nested_supports != "guard":
         reason = "has no meaning with noise: every count has it"
         raise InvalidRequestError(parameter="nested_supports", reason=reason)
+    _check_sites_see_noise(context)
     base = bind_items(request, schema, context)
     for item in base.items:
         if base.table.columns[item.column].guessed:
@@ -244,3 +245,13 @@ def make_private_plan(
     return PrivateMiningPlan(
         base=base, epsilon=epsilon, held=held, is_truncated=held < possible, baskets=baskets, noises=noises
     )
+
+
+def _check_sites_see_noise(context: PlanContext) -> None:
+    """Refuse where no site may collude: counts open to sites, each of which knows its own part of the noise."""
+    if context.colluding < 1:
+        reason = (
+            "private mining opens counts to sites, so it needs an agreement in which a site may collude (colluding at "
+            "least 1): a site takes its own part of the noise away, and the noise is sized for that only there"
+        )
+        raise PlanRejectedError(position="items", reason=reason)

@@ -417,7 +417,9 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
     if task.evaluate is not None and len(encoding.outcome.classes) > N_BINS:
         raise ConfigError(mistakes=[f"evaluate: counts at most {N_BINS} classes"])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
-    mistakes = strategy_mistakes(task, plan.strategy, plan.shape, sum_length=plan.sum_length)
+    mistakes = strategy_mistakes(
+        task, plan.strategy, plan.shape, sum_length=plan.sum_length, colluding=terms.colluding
+    )
     mistakes += buffer_mistakes(
         len(terms.sites), colluding=terms.colluding, exact=task.exact, buffer=plan.buffer
     )

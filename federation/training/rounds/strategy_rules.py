@@ -2,7 +2,8 @@
 
 Layer:       federation.training.rounds.strategy_rules. Pure.
 Guarantees:  a strategy that an epsilon does not cover is named before any charge: shared noise covers one sum that is sent
-             as it is, and neither what a site keeps of it nor what it computes from it.
+             as it is, and neither what a site keeps of it nor what it computes from it. It is sized for a site that takes
+             its own part away.
 Source:      docs/guarantees.md P13.
 """
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def strategy_mistakes(
-    task: TrainingTask, strategy: Strategy, shape: RunShape, *, sum_length: int
+    task: TrainingTask, strategy: Strategy, shape: RunShape, *, sum_length: int, colluding: int
 ) -> list[str]:
     """Return why the strategy cannot train this: what its rule does not know, and what an epsilon does not cover.
 
@@ -28,6 +29,7 @@ def strategy_mistakes(
         strategy: of the task.
         shape: of the run.
         sum_length: numbers in a clipped sum.
+        colluding: t of the agreement.
     """
     found = strategy.mistakes(shape.rule) + strategy.model_mistakes(shape)
     if task.report_loss and not strategy.sends_loss:
@@ -42,6 +44,11 @@ def strategy_mistakes(
     if task.epsilon is not None and strategy.private_form is None:
         found.append(f"strategy: {strategy.name} trains without an epsilon only")
     if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:
+        if colluding < 1:  # the next model, which every site has, gives the opened sum
+            found.append(
+                "epsilon: sites see what is trained and share its noise, so a site may have to collude in the agreement "
+                "(colluding at least 1): it takes its own part of the noise away, and the noise is sized for that only there"
+            )
         if strategy.keeps_state:
             found.append(
                 f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum does not cover it"
