@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import federation
+from analytics.errors import InvalidRequestError
 from analytics.schema import Schema
 from federation.errors import ConfigError
 from federation.training.encodings.features import Cases
@@ -230,3 +231,17 @@ def test_an_enhanced_picture_turns_with_the_picture():
         model.predict(encoding, parameters, each) for each in (picture, np.rot90(picture, axes=(2, 3)))
     )
     np.testing.assert_allclose(np.rot90(one, axes=(2, 3)), two, atol=1e-6)
+
+
+def test_a_picture_too_small_for_the_levels_is_refused_before_any_charge():
+    """After the charge nothing fails by data or by sizes (P19)."""
+    model = MODELS["picture_classifier"].configured(
+        {key: option.default for key, option in MODELS["picture_classifier"].options.items()} | {"levels": 4}
+    )
+    small = {
+        "tiles": {**SCHEMA["tables"]["tiles"], "pictures": {"tile": {"size": [4, 4], "window": [0, 255]}}}
+    }
+    table = Schema.from_dict({"tables": small}).tables["tiles"]
+    encoding = encode(table, ["tile"], "ill", model)[0]
+    with pytest.raises(InvalidRequestError, match="too small for so many levels"):
+        model.check_site(encoding)

@@ -143,7 +143,17 @@ class PictureModule(Model):
         if importlib.util.find_spec("torch") is None:
             reason = "needs torch, which this site has not installed"
             raise InvalidRequestError(parameter="model", reason=reason)
-        self._built(*_sizes(encoding))
+        import torch
+
+        module = self._built(*_sizes(encoding))
+        pictures = pictures_of(encoding)
+        try:
+            with torch.no_grad():
+                module(torch.zeros(1, pictures.n_channels, *pictures.size))
+        except RuntimeError as error:
+            sides = " x ".join(map(str, pictures.size))
+            reason = f"cannot compute pictures of {sides} pixels: they are too small for so many levels"
+            raise InvalidRequestError(parameter="model", reason=reason) from error
 
     def unit_vectors(self, cases: Cases, parameters: Floats) -> UnitVectors:
         """See ``Model``; ``cases.matrix`` holds the pictures, ``(n, channels, *size)``."""
