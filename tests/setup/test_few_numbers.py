@@ -3,7 +3,7 @@
 import pytest
 
 from analytics.schema import Schema
-from analytics.sources import local_table
+from analytics.sources import opening
 from analytics.sources.spec import DEFAULT_VIEW
 from federation.setup.few_numbers import number_evidence
 from federation.setup.infer_schema import guess_table
@@ -47,14 +47,14 @@ def test_the_guess_says_what_was_taken_for_what_and_numbers_are_read_at_once(tmp
     import tomlkit
 
     schema = Schema.from_dict(tomlkit.parse(table.schema).unwrap())
-    monkeypatch.setattr(local_table, "LARGE_BYTES", 0)
+    monkeypatch.setattr(opening, "LARGE_BYTES", 0)
     from dataclasses import replace
 
     spec = replace(rows.rows, view=table.view())
     assert spec.view != DEFAULT_VIEW  # the note is left out
-    assert local_table._plain_numbers(spec, schema.tables["t"]) == {"RR", "Body Height"}
-    taken, read = [], local_table._read
-    monkeypatch.setattr(local_table, "_read", lambda *args: taken.append(len(args)) or read(*args))
+    assert opening._plain_numbers(spec, schema.tables["t"]) == {"RR", "Body Height"}
+    taken, read = [], opening._read
+    monkeypatch.setattr(opening, "_read", lambda *args: taken.append(len(args)) or read(*args))
     with rows.open(schema.tables["t"], table.view(), bytes(32)) as source:
         assert source.report.rows_kept == 80
     assert len(taken) == 1  # not read again as texts

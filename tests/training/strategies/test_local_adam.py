@@ -139,7 +139,7 @@ def test_means_that_a_site_keeps_are_made_of_noisy_sums(made, monkeypatch):
 def test_running_means_are_no_model_of_a_site_and_never_sent(made):
     plan = made.plan(task_of(**CLEAR))
     assert plan.strategy.keeps_state
-    assert not plan.strategy.keeps_model
+    assert plan.strategy.own_model(None) is None
     update, kept = site_update(
         plan, first_attempt(made, plan), cases_at(made, plan, "east"), plan.start(), None
     )
