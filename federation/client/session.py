@@ -44,7 +44,6 @@ from federation.protocol.messages import (
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
-from federation.requests.explanation import with_requirements
 from federation.requests.kinds.registry import mining_kind, query_kind, statistic_kind
 from federation.requests.planning import NO_PLAN, new_request
 from federation.requests.receipt import exact_requests, make_receipt
@@ -376,6 +375,8 @@ class Session(Described, Links, Trains, Cubes, Administered, Quoting, Preflights
 
     def _explained(self, planned: AnyPlanned) -> Explanation:
         work = planned.work
+        from federation.requests.explanation import with_requirements  # loads mining, which SQL does not need
+
         explained = work.explain(self._trust(work))
         floor = self.consortium.file.floor
         rules = [] if floor is None or work.facts.releases_quality else floor.require.get(work.table.name, [])
