@@ -89,7 +89,7 @@ def confirm(browser, page):
 
 def test_a_private_question_is_priced_for_nothing_then_confirmed_once(browser, session):
     before = spent(session)
-    page = browser.post("/ask", sql=SQL, mode="private", epsilon="1", purpose="dashboard test")
+    page = browser.post("/ask", sql=SQL, mode="private", epsilon="1", fresh="1", purpose="dashboard test")
     assert page.status_code == 200
     for text in ("epsilon 1 at delta", "Accuracy", "Such questions that still fit", "(a coin: 50 %)"):
         assert text in page.text
