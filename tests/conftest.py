@@ -64,3 +64,9 @@ def every_private_answer_is_paid_for(request, monkeypatch):
         KeptAnswers, "answer", lambda *given, fresh, **more: answer(*given, fresh=True, **more)
     )
     monkeypatch.setattr(KeptAnswers, "paid", lambda *given, fresh, **more: paid(*given, fresh=True, **more))
+
+
+def pytest_configure(config):
+    """Keep the order of tests in a file: some share one session, whose budget and kept answers they build on."""
+    if hasattr(config.option, "randomly_reorganize"):
+        config.option.randomly_reorganize = False
