@@ -108,7 +108,7 @@ class Plan:
         if self.local is None:
             return [self.local_sql]
         if to is DUCKDB:
-            # the canonical statement, but for its counts of cells: DuckDB adds zeros and ones in a fifth of the time
+            # the canonical statement, but for its counts of cells: DuckDB adds zeros and ones faster than it filters counts
             return self.local.statements(replace(DUCKDB, adds_cells=True))
         return self.local.statements(to, never_null)
 
