@@ -22,6 +22,7 @@ import numpy as np
 from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
 from federation.training.encodings.features import BINARY, Floats
+from federation.training.figures.figure import Figure
 from federation.training.figures.regression import regression_figures
 from federation.training.models.registry import MODELS
 from federation.training.models.residual_sums import scale_of_rows
@@ -31,7 +32,7 @@ from federation.training.shown import metrics_html
 from federation.training.task import TrainingTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
     from federation.training.encodings.features import Feature
@@ -49,7 +50,7 @@ class Evaluation:
 
     Attributes:
         metrics: the figures that were asked for, by name; None where the noise leaves no class.
-        noise_errors: standard deviation of each figure that is a number, by the noise.
+        noise_errors: standard deviation of each figure that is a number, by the noise, before it is cut to its range.
         counts: the noisy histogram, shape ``(n_classes, n_bins)``; of a model of a number the noisy sums, shape ``(14,)``
             or ``(15,)``.
         noise: standard deviation of one cell.
@@ -147,9 +148,9 @@ def evaluated(outcome: Outcome, metrics: Sequence[str]) -> Evaluation:
     noise = math.sqrt(planned.sigma2_local * len(planned.manifest.cohort)) * unit
     found = {name: figures[name](counts) for name in metrics}
     errors = {
-        name: noise * _slope(figures[name], counts)
-        for name, value in found.items()
-        if isinstance(value, float)
+        name: noise * _slope(each.uncut, counts)
+        for name, each in ((name, figures[name]) for name in metrics)
+        if isinstance(each, Figure) and found[name] is not None
     }
     return Evaluation(
         metrics=found,
@@ -162,19 +163,11 @@ def evaluated(outcome: Outcome, metrics: Sequence[str]) -> Evaluation:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Metric:
-    """One figure: what it is of a histogram, and whether it needs two classes."""
-
-    of: Callable[[Floats], Any]
-    is_binary: bool = True
-
-
 def _accuracy(counts: Floats) -> float | None:
     right = np.trace(counts) if counts.shape[1] != N_BINS or len(counts) != BINARY else (
         counts[0, :_HALF].sum() + counts[1, _HALF:].sum()
     )  # fmt: skip
-    return _share(float(right), float(counts.sum()))
+    return _ratio(float(right), float(counts.sum()))
 
 
 def _area(counts: Floats) -> float | None:
@@ -183,12 +176,12 @@ def _area(counts: Floats) -> float | None:
     both = negative.sum() * positive.sum()
     if min(negative.sum(), positive.sum()) <= 0:
         return None
-    return _share(float(positive @ below), float(both))
+    return _ratio(float(positive @ below), float(both))
 
 
 def _brier(counts: Floats) -> float | None:
     middles = (np.arange(N_BINS) + 0.5) / N_BINS
-    return _share(float(counts[0] @ middles**2 + counts[1] @ (1 - middles) ** 2), float(counts.sum()))
+    return _ratio(float(counts[0] @ middles**2 + counts[1] @ (1 - middles) ** 2), float(counts.sum()))
 
 
 def _calibration(counts: Floats) -> list[dict[str, float | None]]:
@@ -211,22 +204,27 @@ def _calibration(counts: Floats) -> list[dict[str, float | None]]:
 def _rate(row: int, *, above: bool) -> Callable[[Floats], float | None]:
     def of(counts: Floats) -> float | None:
         part = counts[row, _HALF:] if above else counts[row, :_HALF]
-        return _share(float(part.sum()), float(counts[row].sum()))
+        return _ratio(float(part.sum()), float(counts[row].sum()))
 
     return of
 
 
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
+
+
 def _share(part: float, whole: float) -> float | None:
-    return min(1.0, max(0.0, part / whole)) if whole > 0 else None
+    ratio = _ratio(part, whole)
+    return None if ratio is None else min(1.0, max(0.0, ratio))
 
 
-_METRICS: Final = {
-    "accuracy": _Metric(_accuracy, is_binary=False),
-    "roc_auc": _Metric(_area),
-    "brier": _Metric(_brier),
-    "sensitivity": _Metric(_rate(1, above=True)),
-    "specificity": _Metric(_rate(0, above=False)),
-    "calibration": _Metric(_calibration),
+_METRICS: Final[Mapping[str, Callable[[Floats], Any]]] = {
+    "accuracy": Figure(uncut=_accuracy),
+    "roc_auc": Figure(uncut=_area),
+    "brier": Figure(uncut=_brier),
+    "sensitivity": Figure(uncut=_rate(1, above=True)),
+    "specificity": Figure(uncut=_rate(0, above=False)),
+    "calibration": _calibration,
 }
 
 
@@ -234,8 +232,7 @@ def _figures(model: Model, outcome: Feature) -> dict[str, Callable[[Floats], Any
     """Return the figures of a model by name, as functions of what is opened."""
     if not outcome.classes:
         return regression_figures(model, outcome)
-    is_binary = len(outcome.classes) == BINARY
-    return {name: each.of for name, each in _METRICS.items() if is_binary or not each.is_binary}
+    return dict(_METRICS) if len(outcome.classes) == BINARY else {"accuracy": _METRICS["accuracy"]}
 
 
 def _slope(figure: Callable[[Floats], float | None], counts: Floats) -> float:

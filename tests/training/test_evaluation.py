@@ -105,8 +105,8 @@ def test_figures_without_noise_are_those_of_the_scores(made, model):
         "specificity": (scores[~truth] <= 0.5).mean(),
     }
     for name, value in wanted.items():
-        assert _METRICS[name].of(counts) == pytest.approx(value, abs=0.02), name
-    rows = _METRICS["calibration"].of(counts)
+        assert _METRICS[name](counts) == pytest.approx(value, abs=0.02), name
+    rows = _METRICS["calibration"](counts)
     assert sum(row["rows"] for row in rows) == len(frame)
     for place, row in enumerate(rows):
         inside = (scores >= place / 5) & (scores < (place + 1) / 5)
@@ -118,15 +118,26 @@ def test_figures_without_noise_are_those_of_the_scores(made, model):
 def test_the_noise_error_is_the_spread_of_a_figure_under_noise(name):
     generator = np.random.default_rng(2)
     counts = np.array([np.linspace(60, 2, 20), np.linspace(1, 50, 20)])
-    drawn = [_METRICS[name].of(counts + generator.normal(0, 3, counts.shape)) for _ in range(3000)]
-    assert 3 * _slope(_METRICS[name].of, counts) == pytest.approx(np.std(drawn), rel=0.1)
+    drawn = [_METRICS[name](counts + generator.normal(0, 3, counts.shape)) for _ in range(3000)]
+    assert 3 * _slope(_METRICS[name].uncut, counts) == pytest.approx(np.std(drawn), rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "roc_auc", "brier", "sensitivity", "specificity"])
+def test_a_figure_that_noise_moved_to_the_end_of_its_range_has_an_error(name):
+    """With counts below 0 a figure lies beyond 0 or 1; cut, it would seem certain."""
+    counts = np.array([[20.0] * 10 + [-4.0] * 10, [-4.0] * 10 + [20.0] * 10])
+    figure = _METRICS[name]
+    assert figure(counts) in {0.0, 1.0}
+    assert figure.uncut(counts) != figure(counts)
+    assert _slope(figure.uncut, counts) > 0.0005
+    assert _slope(figure, counts) == 0
 
 
 def test_noise_that_leaves_no_class_gives_none():
     empty = np.full((2, 20), -1.0)
     for name in ALL[:-1]:
-        assert _METRICS[name].of(empty) is None
-    assert all(row["observed"] is None for row in _METRICS["calibration"].of(empty))
+        assert _METRICS[name](empty) is None
+    assert all(row["observed"] is None for row in _METRICS["calibration"](empty))
 
 
 def test_several_classes_have_an_accuracy(world_of):

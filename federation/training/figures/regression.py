@@ -12,6 +12,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from federation.training.figures.figure import Figure
 from federation.training.models.linear_regression import scale_of
 from federation.training.models.residual_sums import N_GROUPS
 
@@ -38,14 +39,15 @@ def regression_figures(model: Model, outcome: Feature) -> dict[str, Callable[[Fl
     middle, half = scale_of(outcome)
     width, lower = 2 * float(half), float(middle - half)
     found: dict[str, Callable[[Floats], Any]] = {
-        "rmse": partial(_rmse, width),
-        "mae": partial(_mae, width),
-        "r2": _determination,
-        "bias": partial(_bias, width),
+        "rmse": Figure(uncut=partial(_rmse, width), high=width),
+        "mae": Figure(uncut=partial(_mae, width), high=width),
+        "r2": Figure(uncut=_determination, low=-math.inf),
+        "bias": Figure(uncut=partial(_bias, width), low=-width, high=width),
         "calibration": partial(_calibration, width, lower),
     }
     if model.has_deviance:
-        found["mean_deviance"] = partial(_mean_deviance, float(middle + half))
+        upper = float(middle + half)
+        found["mean_deviance"] = Figure(uncut=partial(_mean_deviance, upper), high=2 * upper)
     return found
 
 
@@ -53,22 +55,23 @@ def _rows(sums: Floats) -> float:
     return float(sums[0:_SQUARES:2].sum())
 
 
-def _mean(part: float, rows: float, lowest: float) -> float | None:
-    return min(1.0, max(lowest, part / rows)) if rows > 0 else None
+def _mean(part: float, rows: float) -> float | None:
+    return part / rows if rows > 0 else None
 
 
 def _rmse(width: float, sums: Floats) -> float | None:
-    mean = _mean(float(sums[_SQUARES]), _rows(sums), 0.0)
-    return None if mean is None else width * math.sqrt(mean)
+    """Return the root; of a mean square below 0, which only noise makes, less than 0."""
+    mean = _mean(float(sums[_SQUARES]), _rows(sums))
+    return None if mean is None else width * math.copysign(math.sqrt(abs(mean)), mean)
 
 
 def _mae(width: float, sums: Floats) -> float | None:
-    mean = _mean(float(sums[_SIZES]), _rows(sums), 0.0)
+    mean = _mean(float(sums[_SIZES]), _rows(sums))
     return None if mean is None else width * mean
 
 
 def _bias(width: float, sums: Floats) -> float | None:
-    mean = _mean(float(sums[1:_SQUARES:2].sum()), _rows(sums), -1.0)
+    mean = _mean(float(sums[1:_SQUARES:2].sum()), _rows(sums))
     return None if mean is None else width * mean
 
 
@@ -78,7 +81,7 @@ def _determination(sums: Floats) -> float | None:
     if rows <= 0:
         return None
     spread = float(sums[_OUTCOME_SQUARES]) - float(sums[_OUTCOMES]) ** 2 / rows
-    return min(1.0, 1.0 - 4.0 * float(sums[_SQUARES]) / spread) if spread > 0 else None
+    return 1.0 - 4.0 * float(sums[_SQUARES]) / spread if spread > 0 else None
 
 
 def _calibration(width: float, lower: float, sums: Floats) -> list[dict[str, float | None]]:
@@ -86,11 +89,11 @@ def _calibration(width: float, lower: float, sums: Floats) -> list[dict[str, flo
     found: list[dict[str, float | None]] = []
     for group in range(N_GROUPS):
         rows = float(sums[2 * group])
-        mean = _mean(float(sums[2 * group + 1]), rows, -1.0)
+        mean = _mean(float(sums[2 * group + 1]), rows)
         found.append(
             {
                 "predicted": lower + width * (group + 0.5) / N_GROUPS,
-                "bias": None if mean is None else width * mean,
+                "bias": None if mean is None else width * min(1.0, max(-1.0, mean)),
                 "rows": rows,
             }
         )
@@ -98,5 +101,5 @@ def _calibration(width: float, lower: float, sums: Floats) -> list[dict[str, flo
 
 
 def _mean_deviance(upper: float, sums: Floats) -> float | None:
-    mean = _mean(float(sums[_DEVIANCE]), _rows(sums), 0.0)
+    mean = _mean(float(sums[_DEVIANCE]), _rows(sums))
     return None if mean is None else 2 * upper * mean

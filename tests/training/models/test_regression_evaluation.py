@@ -188,7 +188,17 @@ def test_the_noise_error_is_the_spread_of_a_figure_under_noise(name):
     sums = sums_of("linear_regression", None, truth, said, 0, 8)
     figure = regression_figures(MODELS["linear_regression"], RATE)[name]
     drawn = [figure(sums + generator.normal(0, 3, sums.shape)) for _ in range(3000)]
-    assert 3 * _slope(figure, sums) == pytest.approx(np.std(drawn), rel=0.1)
+    assert 3 * _slope(figure.uncut, sums) == pytest.approx(np.std(drawn), rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["rmse", "mae", "r2"])
+def test_a_figure_that_noise_moved_to_the_end_of_its_range_has_an_error(name):
+    sums = np.zeros(14)
+    sums[0:10:2], sums[10:] = 20.0, (-2.0, -1.0, 0.0, 60.0)
+    figure = regression_figures(MODELS["linear_regression"], RATE)[name]
+    assert figure(sums) in {0.0, 1.0}
+    assert _slope(figure.uncut, sums) > 0
+    assert _slope(figure, sums) == 0
 
 
 def test_noise_that_leaves_no_rows_gives_none():
